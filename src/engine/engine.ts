@@ -1,0 +1,69 @@
+/** What an engine is: something that lowers a graph to one it can run, and runs it. */
+import { StriateError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { variablesOf } from "../graph/graph.ts";
+import type { NamedSource, Value } from "../graph/value.ts";
+import { formatShape } from "../tensor/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+export type Tensors = ReadonlyMap<string, Tensor>;
+
+export interface CompileOptions {
+  /** Lengths for named dimensions. Those left out stay open where the engine can run them so. */
+  readonly dimensions?: Readonly<Record<string, number>>;
+  /**
+   * Outputs that must be finite numbers for a run to count. A run in which one is not leaves the variables as they were
+   * before the run before it: a loss that is NaN condemns the update that led to it.
+   */
+  readonly finite?: readonly string[];
+  /** Threads for the arithmetic; as many as there are cores by default. */
+  readonly threads?: number;
+}
+
+/** A compiled graph with its variables, which each run updates. */
+export interface Program {
+  /** Runs the graph on these inputs; the outputs, after the updates have been made. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors>;
+  /** The variables as they are now, or those of the names given. */
+  read(names?: readonly string[]): Promise<Map<string, Tensor>>;
+  /** Replaces variables. */
+  write(variables: Tensors): Promise<void>;
+  /** Frees what the program holds; it cannot run again. */
+  dispose(): Promise<void>;
+}
+
+export interface Engine {
+  readonly name: string;
+  /** The graph that is run in place of this one: the same values in operators that the engine has. */
+  lower(graph: Graph): Graph;
+  /**
+   * @param variables first values of the graph's parameters and states
+   * @throws StriateError when one is missing or has another shape
+   */
+  compile(graph: Graph, variables: Tensors, options?: CompileOptions): Promise<Program>;
+  /** Stops the engine's threads; its programs cannot run again. */
+  close(): Promise<void>;
+}
+
+/** Checks a tensor against the value it is for; named dimensions take any length. */
+export function checkTensor(subject: string, tensor: Tensor | undefined, value: Value): Tensor {
+  const { name } = value.source as NamedSource;
+  const expected = `${value.dtype} ${formatShape(value.shape)}`;
+  if (tensor === undefined) throw new StriateError({ subject, found: `nothing for "${name}"`, expected });
+  const fits =
+    tensor.shape.length === value.shape.length &&
+    value.shape.every((dimension, axis) => typeof dimension === "string" || dimension === tensor.shape[axis]);
+  if (!fits || tensor.dtype !== value.dtype)
+    throw new StriateError({ subject, found: `${tensor.dtype} ${formatShape(tensor.shape)} for "${name}"`, expected });
+  return tensor;
+}
+
+/** The tensors for a graph's variables, each checked. */
+export function checkVariables(graph: Graph, variables: Tensors): Map<string, Tensor> {
+  return new Map(
+    variablesOf(graph).map((variable) => {
+      const { name } = variable.source;
+      return [name, checkTensor("variables", variables.get(name), variable)];
+    }),
+  );
+}

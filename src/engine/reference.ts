@@ -1,0 +1,90 @@
+/** The reference engine: every operator's own `evaluate`, in float64, one node after the other. Slow, plain, the oracle. */
+import { StriateError } from "../errors.ts";
+import { type Graph, nodesOf } from "../graph/graph.ts";
+import { bind } from "../graph/rewrite.ts";
+import type { NamedSource, Value } from "../graph/value.ts";
+import { isFloat } from "../tensor/dtype.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type CompileOptions, checkTensor, checkVariables, type Engine, type Program, type Tensors } from "./engine.ts";
+
+/** Floats in float64; other types as they are. */
+const widen = (tensor: Tensor): Tensor => (isFloat(tensor.dtype) ? tensor.cast("float64") : tensor);
+
+/**
+ * The outputs and the next variables of a graph for given inputs and variables, by every operator's `evaluate`.
+ * Floats are float64 throughout, whatever type the graph says.
+ */
+export function evaluateGraph(
+  graph: Graph,
+  feeds: Tensors,
+): { outputs: Map<string, Tensor>; updates: Map<string, Tensor> } {
+  const known = new Map<Value, Tensor>();
+  const tensorOf = (value: Value): Tensor => {
+    const computed = known.get(value);
+    if (computed) return computed;
+    if (value.source.kind === "node") throw new StriateError({ subject: "reference", found: "a value out of order" });
+    const tensor =
+      value.source.kind === "constant" ? value.source.tensor : feeds.get((value.source as NamedSource).name);
+    if (!tensor)
+      throw new StriateError({ subject: "reference", found: `nothing for "${(value.source as NamedSource).name}"` });
+    const wide = widen(tensor);
+    known.set(value, wide);
+    return wide;
+  };
+  for (const node of nodesOf(graph)) {
+    const results = node.op.evaluate(
+      node.inputs.map((input) => input && tensorOf(input)),
+      node.attributes,
+    );
+    node.outputs.forEach((output, index) => {
+      if (results[index]) known.set(output, results[index]);
+    });
+  }
+  return {
+    outputs: new Map([...graph.outputs].map(([name, value]) => [name, tensorOf(value)])),
+    updates: new Map(graph.updates.map(({ variable, next }) => [variable.source.name, tensorOf(next)])),
+  };
+}
+
+class ReferenceProgram implements Program {
+  readonly #graph: Graph;
+  readonly #finite: readonly string[];
+  #variables: Map<string, Tensor>;
+  #previous: Map<string, Tensor>;
+
+  constructor(graph: Graph, variables: Tensors, options: CompileOptions) {
+    this.#graph = options.dimensions ? bind(graph, options.dimensions) : graph;
+    this.#finite = options.finite ?? [];
+    this.#variables = new Map([...checkVariables(graph, variables)].map(([name, tensor]) => [name, widen(tensor)]));
+    this.#previous = this.#variables;
+  }
+
+  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors> {
+    for (const input of this.#graph.inputs) checkTensor("run", feeds[input.source.name], input);
+    const all = new Map([...this.#variables, ...Object.entries(feeds)]);
+    const { outputs, updates } = evaluateGraph(this.#graph, all);
+    const finite = this.#finite.every((name) => outputs.get(name)!.toArray().every(Number.isFinite));
+    const next = finite ? new Map([...this.#variables, ...updates]) : this.#previous;
+    this.#previous = this.#variables;
+    this.#variables = next;
+    return outputs;
+  }
+
+  async read(names?: readonly string[]): Promise<Map<string, Tensor>> {
+    return new Map([...this.#variables].filter(([name]) => names?.includes(name) ?? true));
+  }
+
+  async write(variables: Tensors): Promise<void> {
+    for (const [name, tensor] of variables) if (this.#variables.has(name)) this.#variables.set(name, widen(tensor));
+  }
+
+  async dispose(): Promise<void> {}
+}
+
+/** The reference engine. Feeds and variables of any float type are computed, and come back, in float64. */
+export const reference: Engine = {
+  name: "reference",
+  lower: (graph) => graph,
+  compile: async (graph, variables, options = {}) => new ReferenceProgram(graph, variables, options),
+  close: async () => {},
+};

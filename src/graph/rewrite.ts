@@ -1,0 +1,103 @@
+/** Functions from graph to graph. */
+import { type Graph, makeGraph, nodesBehind, nodesOf, type Update } from "./graph.ts";
+import { apply } from "./op.ts";
+import { atScope } from "./scope.ts";
+import {
+  constant,
+  constantOf,
+  type Dimension,
+  type Input,
+  type Node,
+  producerOf,
+  type Value,
+  type ValueType,
+} from "./value.ts";
+
+/** What to put in place of a node, given its inputs already rewritten; undefined keeps the node. */
+export type NodeRewriter = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined;
+
+/** The node with other inputs; the very same node when they are the same. Its shapes are inferred anew. */
+export function withInputs(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
+  if (inputs.every((input, index) => input === node.inputs[index])) return node.outputs;
+  return atScope(node.scope, () => apply(node.op, inputs, node.attributes));
+}
+
+/**
+ * A graph with some of its leaves and nodes replaced. What does not depend on a replacement is shared with the original.
+ */
+export function rewrite(
+  graph: Graph,
+  rewriteNode: NodeRewriter,
+  leaves: ReadonlyMap<Value, Value> = new Map(),
+): { readonly graph: Graph; readonly valueOf: (value: Value) => Value } {
+  const replaced = new Map<Value, Value>(leaves);
+  const valueOf = (value: Value): Value => replaced.get(value) ?? value;
+  for (const node of nodesOf(graph)) {
+    const inputs = node.inputs.map((input) => input && valueOf(input));
+    const outputs = atScope(node.scope, () => rewriteNode(node, inputs)) ?? withInputs(node, inputs);
+    node.outputs.forEach((output, index) => {
+      const next = outputs[index];
+      if (next !== undefined && next !== output) replaced.set(output, next);
+    });
+  }
+  const outputs = new Map([...graph.outputs].map(([name, value]) => [name, valueOf(value)]));
+  const updates = graph.updates.map(
+    ({ variable, next }): Update => ({
+      variable: valueOf(variable) as Update["variable"],
+      next: valueOf(next),
+    }),
+  );
+  const inputs = graph.inputs.map((input) => valueOf(input) as Input);
+  return { graph: makeGraph(inputs, outputs, updates), valueOf };
+}
+
+/** The values of a subgraph with some values replaced wherever they are used. */
+export function substitute(values: readonly Value[], replacements: ReadonlyMap<Value, Value>): Value[] {
+  const replaced = new Map(replacements);
+  const valueOf = (value: Value): Value => replaced.get(value) ?? value;
+  for (const node of nodesBehind(values)) {
+    const outputs = withInputs(
+      node,
+      node.inputs.map((input) => input && valueOf(input)),
+    );
+    node.outputs.forEach((output, index) => {
+      if (!replaced.has(output) && outputs[index] !== output) replaced.set(output, outputs[index]!);
+    });
+  }
+  return values.map(valueOf);
+}
+
+/** A graph whose named dimensions have become numbers, its shapes inferred anew and its constants folded. */
+export function bind(graph: Graph, dimensions: Readonly<Record<string, number>>): Graph {
+  const bound = (shape: readonly Dimension[]): Dimension[] =>
+    shape.map((dimension) => (typeof dimension === "string" ? (dimensions[dimension] ?? dimension) : dimension));
+  const leaves = new Map<Value, Value>();
+  for (const input of graph.inputs)
+    if (input.shape.some((dimension) => typeof dimension === "string"))
+      leaves.set(input, { ...input, shape: bound(input.shape) });
+  for (const node of nodesOf(graph))
+    for (const leaf of node.inputs)
+      if (leaf?.source.kind === "random" && !leaves.has(leaf)) leaves.set(leaf, { ...leaf, shape: bound(leaf.shape) });
+  return foldConstants(rewrite(graph, () => undefined, leaves).graph);
+}
+
+/** The largest result, in elements, that folding makes: larger ones are cheaper to compute than to store. */
+const largestFolded = 1 << 16;
+
+/** A graph in which nodes whose inputs are all constants have become constants. */
+export function foldConstants(graph: Graph): Graph {
+  return rewrite(graph, (node, inputs) => {
+    const outputs = withInputs(node, inputs);
+    return foldNode(producerOf(outputs[0]!)!) ?? outputs;
+  }).graph;
+}
+
+function foldNode(node: Node): readonly Value[] | undefined {
+  const elements = ({ shape }: ValueType) =>
+    shape.reduce<number>((size, dimension) => (typeof dimension === "number" ? size * dimension : Infinity), 1);
+  if (!node.outputs.every((output) => elements(output) <= largestFolded)) return undefined;
+  const known = node.op.fold?.(node.inputs, node.attributes);
+  if (known !== undefined) return known.map(constant);
+  if (!node.inputs.every((input) => input === undefined || constantOf(input) !== undefined)) return undefined;
+  return node.op.evaluate(node.inputs.map(constantOf), node.attributes).map(constant);
+}

@@ -1,0 +1,138 @@
+/** Matrix products. */
+import { StriateError } from "../errors.ts";
+import { apply, defineOp } from "../graph/op.ts";
+import type { Value } from "../graph/value.ts";
+import { allocate } from "../tensor/dtype.ts";
+import { broadcastStrides, formatShape, offsets, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { broadcastShapes, broadcastTensorShapes, sumTo } from "./core/broadcast.ts";
+import { add, mul } from "./core/elementwise.ts";
+import { transpose } from "./core/shape.ts";
+
+/**
+ * Products of the matrices in the last two axes, [..., m, k] by [..., k, n]; the leading axes broadcast.
+ * ONNX: https://onnx.ai/onnx/operators/onnx__MatMul.html
+ */
+export const MatMul = defineOp<Record<never, never>>({
+  name: "MatMul",
+  domain: "",
+  attributes: {},
+  arity: [2, 2],
+  infer: ([a, b]) => {
+    const [left, right] = [a!.shape, b!.shape];
+    if (left.length < 2 || right.length < 2 || left.at(-1) !== right.at(-2))
+      throw new StriateError({
+        subject: "MatMul",
+        found: `${formatShape(left)} by ${formatShape(right)}`,
+        expected: "[..., m, k] by [..., k, n]",
+      });
+    const batch = broadcastShapes([left.slice(0, -2), right.slice(0, -2)], "MatMul");
+    return [{ dtype: a!.dtype, shape: [...batch, left.at(-2)!, right.at(-1)!] }];
+  },
+  evaluate: ([a, b]) => {
+    const batch = broadcastTensorShapes([a!.shape.slice(0, -2), b!.shape.slice(0, -2)], "MatMul");
+    const [rows, inner, columns] = [a!.shape.at(-2)!, a!.shape.at(-1)!, b!.shape.at(-1)!];
+    const shape = [...batch, rows, columns];
+    const data = allocate(a!.dtype, sizeOf(shape));
+    const leadingOffsets = (of: Tensor) => {
+      const lead = [...of.shape.slice(0, -2)];
+      return offsets(batch, broadcastStrides(lead, batch)).map((each) => each * of.shape.at(-2)! * of.shape.at(-1)!);
+    };
+    const [leftAt, rightAt] = [leadingOffsets(a!), leadingOffsets(b!)];
+    for (let matrix = 0; matrix < leftAt.length; matrix++)
+      for (let row = 0; row < rows; row++)
+        for (let column = 0; column < columns; column++) {
+          let sum = 0;
+          for (let k = 0; k < inner; k++)
+            sum +=
+              a!.numbers[leftAt[matrix]! + row * inner + k]! * b!.numbers[rightAt[matrix]! + k * columns + column]!;
+          data[(matrix * rows + row) * columns + column] = sum;
+        }
+    return [new Tensor(a!.dtype, shape, data)];
+  },
+  gradient: (node, [g]) => {
+    const [a, b] = node.inputs as [Value, Value];
+    return g ? [sumTo(matmul(g, swapLast(b)), a), sumTo(matmul(swapLast(a), g), b)] : [];
+  },
+  macs: ({ inputs, outputs }) => sizeOf(outputs[0]!) * inputs[0]!.at(-1)!,
+});
+
+const swapLast = (x: Value): Value => {
+  const axes = x.shape.map((_, axis) => axis);
+  return transpose(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
+};
+
+export const matmul = (a: Value, b: Value): Value => apply(MatMul, [a, b])[0]!;
+
+interface GemmAttributes {
+  alpha: number;
+  beta: number;
+  transA: number;
+  transB: number;
+}
+
+const turned = <T>(shape: readonly T[], transposed: number): readonly T[] =>
+  transposed ? [shape[1]!, shape[0]!] : shape;
+
+/**
+ * alpha A B + beta C for matrices, each of A and B possibly transposed first.
+ * ONNX: https://onnx.ai/onnx/operators/onnx__Gemm.html
+ */
+export const Gemm = defineOp<GemmAttributes>({
+  name: "Gemm",
+  domain: "",
+  attributes: {
+    alpha: { kind: "float", default: 1 },
+    beta: { kind: "float", default: 1 },
+    transA: { kind: "int", default: 0 },
+    transB: { kind: "int", default: 0 },
+  },
+  arity: [2, 3],
+  infer: ([a, b], { transA, transB }) => {
+    const [left, right] = [turned(a!.shape, transA), turned(b!.shape, transB)];
+    if (left.length !== 2 || right.length !== 2 || left[1] !== right[0])
+      throw new StriateError({
+        subject: "Gemm",
+        found: `${formatShape(left)} by ${formatShape(right)}`,
+        expected: "m x k by k x n",
+      });
+    return [{ dtype: a!.dtype, shape: [left[0]!, right[1]!] }];
+  },
+  evaluate: ([a, b, c], { alpha, beta, transA, transB }) => {
+    const [rows, inner] = turned(a!.shape, transA) as [number, number];
+    const columns = turned(b!.shape, transB)[1]!;
+    const [aRow, aInner] = turned(stridesOf(a!.shape), transA) as [number, number];
+    const [bInner, bColumn] = turned(stridesOf(b!.shape), transB) as [number, number];
+    const cAt = c && offsets([rows, columns], broadcastStrides(c.shape, [rows, columns]));
+    const data = allocate(a!.dtype, rows * columns);
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        let sum = 0;
+        for (let k = 0; k < inner; k++)
+          sum += a!.numbers[row * aRow + k * aInner]! * b!.numbers[k * bInner + column * bColumn]!;
+        const at = row * columns + column;
+        data[at] = alpha * sum + (c ? beta * c.numbers[cAt![at]!]! : 0);
+      }
+    return [new Tensor(a!.dtype, [rows, columns], data)];
+  },
+  gradient: (node, [g]) => {
+    if (!g) return [];
+    const [a, b, c] = node.inputs as [Value, Value, Value | undefined];
+    const { alpha, beta, transA, transB } = node.attributes as unknown as GemmAttributes;
+    const da = transA ? gemm(b, g, { alpha, transA: transB, transB: 1 }) : gemm(g, b, { alpha, transB: 1 - transB });
+    const db = transB ? gemm(g, a, { alpha, transA: 1, transB: transA }) : gemm(a, g, { alpha, transA: 1 - transA });
+    return [da, db, c && sumTo(beta === 1 ? g : mul(g, beta), c)];
+  },
+  macs: ({ inputs, outputs }, { transA }) => sizeOf(outputs[0]!) * turned(inputs[0]!, transA)[1]!,
+});
+
+export const gemm = (a: Value, b: Value, attributes: Partial<GemmAttributes> = {}): Value =>
+  apply(Gemm, [a, b], attributes)[0]!;
+
+/** x W^T + b: rows of features [batch, in] by weights [out, in], with a bias [out]. */
+export const linearTransform = (x: Value, weight: Value, bias?: Value): Value =>
+  x.shape.length === 2
+    ? apply(Gemm, bias ? [x, weight, bias] : [x, weight], { transB: 1 })[0]!
+    : withBias(matmul(x, transpose(weight)), bias);
+
+const withBias = (y: Value, bias: Value | undefined): Value => (bias ? add(y, bias) : y);

@@ -1,0 +1,177 @@
+/**
+ * Seeded, counter-based random numbers: every number is a pure function of (seed, stream, index), so any of them can be
+ * drawn without drawing those before it. Only exactly rounded operations (+ - * / sqrt) and integer arithmetic are used,
+ * so every JavaScript engine draws the same bits.
+ *
+ * Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+ */
+import { StriateError } from "../errors.ts";
+
+/** The high 32 bits of the product of two unsigned 32-bit integers. */
+function multiplyHigh(left: number, right: number): number {
+  const leftLow = left & 0xffff;
+  const leftHigh = left >>> 16;
+  const rightLow = right & 0xffff;
+  const rightHigh = right >>> 16;
+  const middle = leftHigh * rightLow + ((leftLow * rightLow) >>> 16);
+  const carry = leftLow * rightHigh + (middle & 0xffff);
+  return (leftHigh * rightHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0;
+}
+
+/** One Philox4x32-10 block: four 32-bit words for a 128-bit counter and a 64-bit key. */
+export function philox(counter: readonly [number, number, number, number], key: readonly [number, number]): number[] {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  for (let round = 0; round < 10; round++) {
+    const high0 = multiplyHigh(0xd2511f53, c0);
+    const low0 = Math.imul(0xd2511f53, c0) >>> 0;
+    const high1 = multiplyHigh(0xcd9e8d57, c2);
+    const low1 = Math.imul(0xcd9e8d57, c2) >>> 0;
+    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
+    k0 = (k0 + 0x9e3779b9) >>> 0;
+    k1 = (k1 + 0xbb67ae85) >>> 0;
+  }
+  return [c0, c1, c2, c3];
+}
+
+/** A 32-bit number for a name (FNV-1a), to key streams by what they are for. */
+function hash(name: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < name.length; index++) value = Math.imul(value ^ name.charCodeAt(index), 0x01000193);
+  return value >>> 0;
+}
+
+/**
+ * A stream of random numbers, named by what it is for: `new Random(seed, "initialise", "conv1.weight")`. Streams with
+ * different names are independent.
+ *
+ * @example
+ * import { Random } from "striate";
+ *
+ * const first = new Random(1, "noise").normal();
+ * console.assert(first === new Random(1, "noise").normal());
+ */
+export class Random {
+  readonly #key: [number, number];
+  readonly #stream: [number, number];
+  #block = 0;
+  #words: number[] = [];
+
+  /** @throws StriateError when the seed is not a whole number from 0 to 2^53 - 1. */
+  constructor(seed: number, ...name: readonly (string | number)[]) {
+    if (!Number.isSafeInteger(seed) || seed < 0)
+      throw new StriateError({ subject: "seed", found: String(seed), expected: "a whole number from 0 to 2^53 - 1" });
+    const path = name.join("/");
+    this.#key = [seed >>> 0, Math.floor(seed / 0x100000000)];
+    this.#stream = [hash(path), hash(`${path}/`)];
+  }
+
+  /** The next 32 random bits, as an unsigned integer. */
+  bits(): number {
+    if (this.#words.length === 0) {
+      const counter = [this.#block >>> 0, Math.floor(this.#block / 0x100000000), ...this.#stream] as const;
+      this.#words = philox(counter as [number, number, number, number], this.#key).reverse();
+      this.#block++;
+    }
+    return this.#words.pop()!;
+  }
+
+  /** A number in [low, high), uniformly: 53 random bits in [0, 1), scaled. */
+  uniform(low = 0, high = 1): number {
+    const unit = ((this.bits() >>> 5) * 0x4000000 + (this.bits() >>> 6)) / 0x20000000000000;
+    return low + (high - low) * unit;
+  }
+
+  /** A whole number from `low` to `high`, both included. */
+  integer(low: number, high: number): number {
+    return low + Math.floor(this.uniform() * (high - low + 1));
+  }
+
+  /** A draw from the normal distribution, by the inverse of its distribution function. */
+  normal(mean = 0, deviation = 1): number {
+    return mean + deviation * normalQuantile(((this.bits() >>> 0) + 0.5) / 0x100000000);
+  }
+
+  /** One of the items. */
+  pick<T>(items: readonly T[]): T {
+    return items[this.integer(0, items.length - 1)]!;
+  }
+
+  /** The numbers 0 to `count` - 1 in random order (Fisher and Yates). */
+  permutation(count: number): Uint32Array {
+    const order = Uint32Array.from({ length: count }, (_, index) => index);
+    for (let last = count - 1; last > 0; last--) {
+      const other = this.integer(0, last);
+      [order[last], order[other]] = [order[other]!, order[last]!];
+    }
+    return order;
+  }
+}
+
+const polynomial = (coefficients: readonly number[], x: number): number =>
+  coefficients.reduceRight((sum, coefficient) => sum * x + coefficient, 0);
+
+/**
+ * The quantile of the standard normal distribution to about 16 digits, by the rational approximations of algorithm
+ * AS 241 (PPND16): M. J. Wichura, "The percentage points of the normal distribution", Applied Statistics 37, 1988.
+ */
+export function normalQuantile(probability: number): number {
+  const offset = probability - 0.5;
+  if (Math.abs(offset) <= 0.425) {
+    const r = 0.180625 - offset * offset;
+    return (offset * polynomial(centre.numerator, r)) / polynomial(centre.denominator, r);
+  }
+  const tail = Math.sqrt(-exactLog(offset < 0 ? probability : 1 - probability));
+  const { numerator, denominator, start } = tail <= 5 ? shoulder : far;
+  const value = polynomial(numerator, tail - start) / polynomial(denominator, tail - start);
+  return offset < 0 ? -value : value;
+}
+
+/** The natural logarithm with exactly rounded operations only: Math.log may differ between engines in its last bit. */
+function exactLog(x: number): number {
+  let exponent = 0;
+  while (x < Math.SQRT1_2) {
+    x *= 2;
+    exponent--;
+  }
+  const ratio = (x - 1) / (x + 1);
+  const square = ratio * ratio;
+  let sum = 0;
+  for (let odd = 23; odd >= 1; odd -= 2) sum = sum * square + 1 / odd;
+  return 2 * ratio * sum + exponent * Math.LN2;
+}
+
+const centre = {
+  numerator: [
+    3.387132872796366608, 133.14166789178437745, 1971.5909503065514427, 13731.693765509461125, 45921.953931549871457,
+    67265.770927008700853, 33430.575583588128105, 2509.0809287301226727,
+  ],
+  denominator: [
+    1, 42.313330701600911252, 687.1870074920579083, 5394.1960214247511077, 21213.794301586595867, 39307.89580009271061,
+    28729.085735721942674, 5226.495278852545925,
+  ],
+};
+
+const shoulder = {
+  start: 1.6,
+  numerator: [
+    1.42343711074968357734, 4.6303378461565452959, 5.7694972214606914055, 3.64784832476320460504,
+    1.27045825245236838258, 0.24178072517745061177, 0.0227238449892691845833, 7.7454501427834140764e-4,
+  ],
+  denominator: [
+    1, 2.05319162663775882187, 1.6763848301838038494, 0.68976733498510000455, 0.14810397642748007459,
+    0.0151986665636164571966, 5.475938084995344946e-4, 1.05075007164441684324e-9,
+  ],
+};
+
+const far = {
+  start: 5,
+  numerator: [
+    6.6579046435011037772, 5.4637849111641143699, 1.7848265399172913358, 0.29656057182850489123,
+    0.026532189526576123093, 0.0012426609473880784386, 2.71155556874348757815e-5, 2.01033439929228813265e-7,
+  ],
+  denominator: [
+    1, 0.59983220655588793769, 0.13692988092273580531, 0.0148753612908506148525, 7.868691311456132591e-4,
+    1.8463183175100546818e-5, 1.4215117583164458887e-7, 2.04426310338993978564e-15,
+  ],
+};
