@@ -4,11 +4,11 @@ import { type Graph, makeGraph, nodesBehind, outputOf, variablesOf } from "../gr
 import { type GradientRule, notDifferentiable, type Op } from "../graph/op.ts";
 import { atScope } from "../graph/scope.ts";
 import { constant, type Node, type Value } from "../graph/value.ts";
-import { expandLike } from "../ops/core/broadcast.ts";
+import { zerosLike } from "../ops/core/broadcast.ts";
 import { add } from "../ops/core/elementwise.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
-import { full, scalar } from "../tensor/tensor.ts";
+import { full } from "../tensor/tensor.ts";
 
 export interface GradientOptions {
   /** Rules to use in place of the operators' own: guided backpropagation, relevance and the like. */
@@ -56,7 +56,7 @@ export function gradientsOf(
       gradients.set(input, sum === undefined ? gradient : atScope(node.scope, () => add(sum, gradient)));
     });
   }
-  return withRespectTo.map((value) => gradients.get(value) ?? expandLike(constant(scalar(0, value.dtype)), value));
+  return withRespectTo.map((value) => gradients.get(value) ?? zerosLike(value));
 }
 
 /**

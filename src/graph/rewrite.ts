@@ -1,5 +1,5 @@
 /** Functions from graph to graph. */
-import { type Graph, makeGraph, nodesBehind, nodesOf, type Update } from "./graph.ts";
+import { type Graph, makeGraph, nodesOf, type Update } from "./graph.ts";
 import { apply } from "./op.ts";
 import { atScope } from "./scope.ts";
 import {
@@ -29,42 +29,26 @@ export function rewrite(
   graph: Graph,
   rewriteNode: NodeRewriter,
   leaves: ReadonlyMap<Value, Value> = new Map(),
-): { readonly graph: Graph; readonly valueOf: (value: Value) => Value } {
+): { readonly graph: Graph; readonly replacementOf: (value: Value) => Value } {
   const replaced = new Map<Value, Value>(leaves);
-  const valueOf = (value: Value): Value => replaced.get(value) ?? value;
+  const replacementOf = (value: Value): Value => replaced.get(value) ?? value;
   for (const node of nodesOf(graph)) {
-    const inputs = node.inputs.map((input) => input && valueOf(input));
+    const inputs = node.inputs.map((input) => input && replacementOf(input));
     const outputs = atScope(node.scope, () => rewriteNode(node, inputs)) ?? withInputs(node, inputs);
     node.outputs.forEach((output, index) => {
       const next = outputs[index];
       if (next !== undefined && next !== output) replaced.set(output, next);
     });
   }
-  const outputs = new Map([...graph.outputs].map(([name, value]) => [name, valueOf(value)]));
+  const outputs = new Map([...graph.outputs].map(([name, value]) => [name, replacementOf(value)]));
   const updates = graph.updates.map(
     ({ variable, next }): Update => ({
-      variable: valueOf(variable) as Update["variable"],
-      next: valueOf(next),
+      variable: replacementOf(variable) as Update["variable"],
+      next: replacementOf(next),
     }),
   );
-  const inputs = graph.inputs.map((input) => valueOf(input) as Input);
-  return { graph: makeGraph(inputs, outputs, updates), valueOf };
-}
-
-/** The values of a subgraph with some values replaced wherever they are used. */
-export function substitute(values: readonly Value[], replacements: ReadonlyMap<Value, Value>): Value[] {
-  const replaced = new Map(replacements);
-  const valueOf = (value: Value): Value => replaced.get(value) ?? value;
-  for (const node of nodesBehind(values)) {
-    const outputs = withInputs(
-      node,
-      node.inputs.map((input) => input && valueOf(input)),
-    );
-    node.outputs.forEach((output, index) => {
-      if (!replaced.has(output) && outputs[index] !== output) replaced.set(output, outputs[index]!);
-    });
-  }
-  return values.map(valueOf);
+  const inputs = graph.inputs.map((input) => replacementOf(input) as Input);
+  return { graph: makeGraph(inputs, outputs, updates), replacementOf };
 }
 
 /** A graph whose named dimensions have become numbers, its shapes inferred anew and its constants folded. */

@@ -1,69 +1,15 @@
 /** Convolution (cross-correlation, as everywhere in deep learning) over any number of spatial axes, and its gradients. */
 import { StriateError } from "../errors.ts";
-import { apply, defineOp } from "../graph/op.ts";
+import { apply, defineOp, type Op, striateDomain } from "../graph/op.ts";
 import { type Dimension, fixedShape, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { slice } from "./core/arrange.ts";
 import { reduceSum } from "./core/reduce.ts";
-import { shapeFrom, shapeOf } from "./core/shape.ts";
-import { padsOf, slide, tapsOf, type WindowAttributes, type WindowAxis, windowAttributes } from "./window.ts";
-
-export interface ConvAttributes extends WindowAttributes {
-  group: number;
-}
-
-const convAttributes = { ...windowAttributes, group: { kind: "int", default: 1 } } as const;
-
-/** The geometry of a convolution of `x` [batch, channels, ...] with `w` [filters, channels / group, ...]. */
-function geometry(subject: string, x: readonly Dimension[], w: readonly Dimension[], attributes: ConvAttributes) {
-  const kernel = w.slice(2) as readonly number[];
-  const { group } = attributes;
-  const [channels, filters] = [x[1], w[0]];
-  if (x.length !== w.length || x.length < 3)
-    throw new StriateError({
-      subject,
-      found: `an input of ${formatShape(x)} and weights of ${formatShape(w)}`,
-      expected: "[batch, channels, spatial...] and [filters, channels / groups, kernel...] of one rank",
-    });
-  if (typeof channels === "number" && (w[1] as number) * group !== channels)
-    throw new StriateError({
-      subject,
-      found: `${channels} input channels, ${group} groups and weights of ${formatShape(w)}`,
-      expected: `weights for ${(w[1] as number) * group} channels to match the input`,
-    });
-  if (typeof filters === "number" && filters % group !== 0)
-    throw new StriateError({ subject, found: `${filters} filters`, expected: `a multiple of the ${group} groups` });
-  return slide(subject, x.slice(2), kernel, attributes);
-}
-
-/**
- * Visits every product of a grouped convolution: `visit(output, input, weight)` with flat offsets into y, x and w.
- * Forward, input gradient and weight gradient are the same triples, read in three ways.
- */
-function correlate(
-  x: Shape,
-  w: Shape,
-  group: number,
-  axes: readonly WindowAxis[],
-  visit: (output: number, input: number, weight: number) => void,
-): void {
-  const taps = tapsOf(axes);
-  const positions = taps.starts.length - 1;
-  const [batch, channels, filters, groupChannels] = [x[0]!, x[1]!, w[0]!, w[1]!];
-  const [inputMap, kernelMap] = [sizeOf(x.slice(2)), sizeOf(w.slice(2))];
-  const groupFilters = filters / group;
-  for (let image = 0; image < batch; image++)
-    for (let filter = 0; filter < filters; filter++)
-      for (let channel = 0; channel < groupChannels; channel++) {
-        const from = (image * channels + Math.floor(filter / groupFilters) * groupChannels + channel) * inputMap;
-        const weight = (filter * groupChannels + channel) * kernelMap;
-        const to = (image * filters + filter) * positions;
-        for (let position = 0; position < positions; position++)
-          for (let tap = taps.starts[position]!; tap < taps.starts[position + 1]!; tap++)
-            visit(to + position, from + taps.input[tap]!, weight + taps.kernel[tap]!);
-      }
-}
+import { reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
+import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate } from "./correlate.ts";
+import { padsOf } from "./window.ts";
 
 const macsOf = (output: Shape, weight: Shape): number => sizeOf(output) * sizeOf(weight.slice(1));
 
@@ -77,11 +23,11 @@ export const Conv = defineOp<ConvAttributes>({
   attributes: convAttributes,
   arity: [2, 3],
   infer: ([x, w], attributes) => {
-    const { shape } = geometry("Conv", x!.shape, w!.shape, attributes);
+    const { shape } = convGeometry("Conv", x!.shape, w!.shape, attributes);
     return [{ dtype: x!.dtype, shape: [x!.shape[0]!, w!.shape[0]!, ...shape] }];
   },
   evaluate: ([x, w, bias], attributes) => {
-    const axes = geometry("Conv", x!.shape, w!.shape, attributes).axes!;
+    const axes = convGeometry("Conv", x!.shape, w!.shape, attributes).axes!;
     const shape = [x!.shape[0]!, w!.shape[0]!, ...axes.map((axis) => axis.output)];
     const [input, weight] = [x!.numbers, w!.numbers];
     const sums = new Float64Array(sizeOf(shape));
@@ -112,7 +58,7 @@ export const Conv = defineOp<ConvAttributes>({
 
 /** Attributes with the padding written out, where the input's size is known. */
 function explicit(x: Value, w: Value, attributes: ConvAttributes): ConvAttributes {
-  const { axes } = geometry("Conv", x.shape, w.shape, attributes);
+  const { axes } = convGeometry("Conv", x.shape, w.shape, attributes);
   const kernel_shape = w.shape.slice(2) as readonly number[];
   return axes
     ? { ...attributes, kernel_shape, auto_pad: "NOTSET", pads: padsOf(axes) }
@@ -120,15 +66,15 @@ function explicit(x: Value, w: Value, attributes: ConvAttributes): ConvAttribute
 }
 
 /** The gradient of a convolution for its input, from that of its output, the weights and the input's shape. */
-export const ConvInputGradient = defineOp<ConvAttributes>({
+export const ConvInputGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
   name: "ConvInputGradient",
-  domain: "ai.striate",
+  domain: striateDomain,
   attributes: convAttributes,
   arity: [3, 3],
   infer: ([g, , shape]) => [{ dtype: g!.dtype, shape: shapeFrom(shape!, "ConvInputGradient") }],
   evaluate: ([g, w, shape], attributes) => {
     const x = shape!.toArray();
-    const axes = geometry("ConvInputGradient", x, w!.shape, attributes).axes!;
+    const axes = convGeometry("ConvInputGradient", x, w!.shape, attributes).axes!;
     const [gradient, weight] = [g!.numbers, w!.numbers];
     const data = allocate(g!.dtype, sizeOf(x)) as Float64Array<ArrayBuffer>;
     correlate(x, w!.shape, attributes.group, axes, (from, to, at) => {
@@ -143,18 +89,26 @@ export const ConvInputGradient = defineOp<ConvAttributes>({
     return [apply(Conv, [h, w], attributes)[0], convWeightGradient(h, g, w.shape as Shape, attributes)];
   },
   macs: ({ inputs }) => macsOf(inputs[0]!, inputs[1]!),
+  composition: ([g, w, shape], attributes) => {
+    const axes = convAxes(shapeFrom(shape!, "ConvInputGradient"), w!.shape, attributes);
+    const output_padding = axes.map(
+      ({ input, output, kernel, stride, dilation, before, after }) =>
+        input + before + after - ((output - 1) * stride + dilation * (kernel - 1) + 1),
+    );
+    return [convTranspose(g!, w!, { ...attributes, output_padding })];
+  },
 });
 
 /** The gradient of a convolution for its weights, from its input and the gradient of its output. */
-export const ConvWeightGradient = defineOp<ConvAttributes>({
+export const ConvWeightGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
   name: "ConvWeightGradient",
-  domain: "ai.striate",
+  domain: striateDomain,
   attributes: convAttributes,
   arity: [2, 2],
   infer: ([x, g], attributes) => [{ dtype: x!.dtype, shape: weightShape(x!.shape, g!.shape, attributes) }],
   evaluate: ([x, g], attributes) => {
     const shape = weightShape(x!.shape, g!.shape, attributes) as Shape;
-    const axes = geometry("ConvWeightGradient", x!.shape, shape, attributes).axes!;
+    const axes = convGeometry("ConvWeightGradient", x!.shape, shape, attributes).axes!;
     const [input, gradient] = [x!.numbers, g!.numbers];
     const sums = new Float64Array(sizeOf(shape));
     correlate(x!.shape, shape, attributes.group, axes, (from, at, to) => {
@@ -171,7 +125,34 @@ export const ConvWeightGradient = defineOp<ConvAttributes>({
     return [convInputGradient(g, h, shapeOf(x), attributes), apply(Conv, [x, h], attributes)[0]];
   },
   macs: ({ inputs, outputs }) => macsOf(inputs[1]!, outputs[0]!),
+  composition: ([x, g], attributes) => [swappedConvolution(x!, g!, attributes)],
 });
+
+/**
+ * A weight gradient as a convolution with its axes swapped: channels as the batch, the output gradient as the kernel,
+ * strides and dilations exchanged. What remains of the input beyond the last stride is cut off.
+ */
+function swappedConvolution(x: Value, g: Value, attributes: ConvAttributes): Value {
+  const { group, kernel_shape, strides, dilations } = attributes;
+  const [batch, channels, ...spatial] = x.shape as Shape;
+  const swap = (rank: number, first: readonly number[]) => [
+    ...first,
+    ...Array.from({ length: rank - first.length }, (_, axis) => axis + first.length),
+  ];
+  const rank = x.shape.length;
+  const grouped = transpose(reshape(x, [batch!, group, channels! / group, ...spatial]), swap(rank + 1, [2, 1, 0]));
+  const full = conv(
+    reshape(grouped, [channels! / group, group * batch!, ...spatial]),
+    transpose(g, swap(rank, [1, 0])),
+    undefined,
+    { group, pads: attributes.pads, strides: dilations, dilations: strides },
+  );
+  const cropped = kernel_shape!.reduce<Value>(
+    (value, end, axis) => (value.shape[axis + 2] === end ? value : slice(value, { axis: axis + 2, start: 0, end })),
+    full,
+  );
+  return transpose(cropped, swap(rank, [1, 0]));
+}
 
 const weightShape = (x: readonly Dimension[], g: readonly Dimension[], { group, kernel_shape }: ConvAttributes) => [
   g[1]!,
@@ -179,7 +160,8 @@ const weightShape = (x: readonly Dimension[], g: readonly Dimension[], { group, 
   ...kernel_shape!,
 ];
 
-const convInputGradient = (g: Value, w: Value, shape: Value, attributes: ConvAttributes): Value =>
+/** The gradient for its input of the convolution with weights `w`, from that of its output. */
+export const convInputGradient = (g: Value, w: Value, shape: Value, attributes: Partial<ConvAttributes>): Value =>
   apply(ConvInputGradient, [g, w, shape], attributes)[0]!;
 
 const convWeightGradient = (x: Value, g: Value, shape: Shape, attributes: ConvAttributes): Value =>
@@ -192,10 +174,76 @@ export const conv = (x: Value, weight: Value, bias: Value | undefined, attribute
     kernel_shape: fixedShape(weight)?.slice(2),
   })[0]!;
 
-/** The known geometry of a convolution node or of one of its gradients. */
-export function convAxes(x: readonly Dimension[], w: readonly Dimension[], attributes: ConvAttributes): WindowAxis[] {
-  const { axes } = geometry("Conv", x, w, attributes);
-  if (!axes)
-    throw new StriateError({ subject: "Conv", found: formatShape(x), expected: "spatial sizes that are known" });
-  return axes;
+export interface ConvTransposeAttributes extends ConvAttributes {
+  /** Elements added at the end of each spatial axis, to choose among the sizes that one convolution maps to. */
+  output_padding?: readonly number[];
 }
+
+/** The output's shape, which is the input's of the convolution that this transposes. */
+function transposedShape(x: readonly Dimension[], w: readonly Dimension[], attributes: ConvTransposeAttributes) {
+  const rank = x.length - 2;
+  const { group, auto_pad, strides, dilations, pads, output_padding } = attributes;
+  if (auto_pad !== "NOTSET")
+    throw new StriateError({ subject: "ConvTranspose", found: `auto_pad ${auto_pad}`, expected: "explicit padding" });
+  if (x.length !== w.length || rank < 1 || (typeof x[1] === "number" && x[1] !== w[0]))
+    throw new StriateError({
+      subject: "ConvTranspose",
+      found: `an input of ${formatShape(x)} and weights of ${formatShape(w)}`,
+      expected: "[batch, channels, spatial...] and [channels, filters / groups, kernel...]",
+    });
+  const spatial = x.slice(2).map((length, axis): Dimension => {
+    const stride = strides?.[axis] ?? 1;
+    const extent = (dilations?.[axis] ?? 1) * ((w[axis + 2] as number) - 1) + 1;
+    const cut = (pads?.[axis] ?? 0) + (pads?.[axis + rank] ?? 0);
+    const added = extent - stride - cut + (output_padding?.[axis] ?? 0);
+    if (typeof length === "string") return `${stride}*${length}+${added}`;
+    const size = stride * length + added;
+    if (size < 1)
+      throw new StriateError({ subject: "ConvTranspose", found: `padding ${cut}`, expected: "less than the output" });
+    return size;
+  });
+  return [x[0]!, (w[1] as number) * group, ...spatial];
+}
+
+/**
+ * y = the input gradient of the convolution with these weights for the output gradient x: every input element spreads
+ * the kernel over the output. Weights are [channels, filters / groups, kernel...].
+ * ONNX: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+ */
+export const ConvTranspose = defineOp<ConvTransposeAttributes>({
+  name: "ConvTranspose",
+  domain: "",
+  attributes: { ...convAttributes, output_padding: { kind: "ints" } },
+  arity: [2, 3],
+  infer: ([x, w], attributes) => [{ dtype: x!.dtype, shape: transposedShape(x!.shape, w!.shape, attributes) }],
+  evaluate: ([x, w, bias], attributes) => {
+    const shape = transposedShape(x!.shape, w!.shape, attributes) as Shape;
+    const [input, weight] = [x!.numbers, w!.numbers];
+    const map = sizeOf(shape.slice(2));
+    const sums = new Float64Array(sizeOf(shape));
+    if (bias)
+      for (let index = 0; index < sums.length; index++)
+        sums[index] = bias.numbers[Math.floor(index / map) % bias.size]!;
+    correlate(shape, w!.shape, attributes.group, convAxes(shape, w!.shape, attributes), (from, to, at) => {
+      sums[to]! += input[from]! * weight[at]!;
+    });
+    const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
+    data.set(sums);
+    return [new Tensor(x!.dtype, shape, data)];
+  },
+  gradient: (node, [g]) => {
+    if (!g) return [];
+    const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
+    const { output_padding: _, ...attributes } = node.attributes as unknown as ConvTransposeAttributes;
+    const kernel_shape = w.shape.slice(2) as Shape;
+    return [
+      apply(Conv, [g, w], { ...attributes, kernel_shape })[0],
+      apply(ConvWeightGradient, [g, x], { ...attributes, kernel_shape })[0],
+      bias && reduceSum(g, { axes: g.shape.flatMap((_dimension, axis) => (axis === 1 ? [] : [axis])) }),
+    ];
+  },
+  macs: ({ inputs }) => sizeOf(inputs[0]!) * sizeOf(inputs[1]!.slice(1)),
+});
+
+export const convTranspose = (x: Value, weight: Value, attributes: Partial<ConvTransposeAttributes>): Value =>
+  apply(ConvTranspose, [x, weight], attributes)[0]!;

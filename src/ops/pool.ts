@@ -1,14 +1,16 @@
 /** Pooling over windows and over whole maps, and the gradients. */
 import { apply, defineOp, type Op, striateDomain } from "../graph/op.ts";
-import type { Value } from "../graph/value.ts";
+import { constant, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import { expandLike } from "./core/broadcast.ts";
+import { full, Tensor, tensor } from "../tensor/tensor.ts";
+import { convInputGradient } from "./conv.ts";
+import { expandLike, zerosLike } from "./core/broadcast.ts";
 import { div } from "./core/elementwise.ts";
+import { gatherElements, scatterAdd } from "./core/index.ts";
 import { elementsPer } from "./core/reduce.ts";
-import { shapeFrom, shapeOf } from "./core/shape.ts";
-import { slide, tapsOf, type WindowAttributes, type WindowAxis, windowAttributes } from "./window.ts";
+import { reshape, reshapeLike, shapeFrom, shapeOf } from "./core/shape.ts";
+import { padsOf, slide, tapsOf, type WindowAttributes, type WindowAxis, windowAttributes } from "./window.ts";
 
 export interface PoolAttributes extends WindowAttributes {
   ceil_mode: number;
@@ -53,7 +55,8 @@ function largest(x: Tensor, attributes: PoolAttributes): { shape: Shape; at: Int
 }
 
 /**
- * The largest element under each window (chapter, equation 1.11); padding never wins.
+ * The largest element under each window (chapter, equation 1.11); padding never wins. The second output is where in the
+ * whole input each stands, as a flat offset; of equal ones, the first.
  * ONNX: https://onnx.ai/onnx/operators/onnx__MaxPool.html
  */
 export const MaxPool = defineOp<PoolAttributes>({
@@ -61,8 +64,14 @@ export const MaxPool = defineOp<PoolAttributes>({
   domain: "",
   attributes: poolAttributes,
   arity: [1, 1],
-  infer: ([x], attributes) => inferPool("MaxPool", x!, attributes),
-  evaluate: ([x], attributes) => [select(x!, x!, attributes)],
+  infer: ([x], attributes) => {
+    const [type] = inferPool("MaxPool", x!, attributes);
+    return [type!, { ...type!, dtype: "int64" }];
+  },
+  evaluate: ([x], attributes) => {
+    const { shape, at } = largest(x!, attributes);
+    return [select(x!, x!, attributes), new Tensor("int64", shape, BigInt64Array.from(at, BigInt))];
+  },
   gradient: (node, [g]) => [g && apply(MaxPoolGradient, [node.inputs[0], g], node.attributes)[0]],
 });
 
@@ -88,6 +97,10 @@ export const MaxPoolGradient: Op<PoolAttributes> = defineOp<PoolAttributes>({
     return [new Tensor(x!.dtype, x!.shape, data as Float64Array<ArrayBuffer>)];
   },
   gradient: (node, [h]) => [undefined, h && apply(MaxPoolSelect, [node.inputs[0], h], node.attributes)[0]],
+  composition: ([x, g], attributes) => {
+    const indices = reshape(apply(MaxPool, [x], attributes)[1]!, [-1]);
+    return [reshapeLike(scatterAdd(zerosLike(reshape(x!, [-1])), indices, reshape(g!, [-1])), x!)];
+  },
 });
 
 /** The elements of the second operand that stand where the first's are the largest of their window. */
@@ -99,6 +112,10 @@ export const MaxPoolSelect: Op<PoolAttributes> = defineOp<PoolAttributes>({
   infer: ([x], attributes) => inferPool("MaxPoolSelect", x!, attributes),
   evaluate: ([x, values], attributes) => [select(x!, values!, attributes)],
   gradient: (node, [g]) => [undefined, g && apply(MaxPoolGradient, [node.inputs[0], g], node.attributes)[0]],
+  composition: ([x, values], attributes) => {
+    const indices = apply(MaxPool, [x], attributes)[1]!;
+    return [reshapeLike(gatherElements(reshape(values!, [-1]), reshape(indices, [-1])), indices)];
+  },
 });
 
 export interface AveragePoolAttributes extends PoolAttributes {
@@ -165,6 +182,17 @@ export const AveragePoolGradient: Op<AveragePoolAttributes> = defineOp<AveragePo
     return [new Tensor(g!.dtype, x, data as Float64Array<ArrayBuffer>)];
   },
   gradient: (node, [h]) => [h && apply(AveragePool, [h], node.attributes)[0]],
+  composition: ([g, shape], attributes) => {
+    const x = shapeFrom(shape!, "AveragePoolGradient") as Shape;
+    const axes = poolAxes(x, attributes);
+    const { strides, dilations, kernel_shape } = attributes;
+    const counts = divisors(axes, attributes.count_include_pad === 1);
+    const share = div(g!, constant(tensor(counts, [1, 1, ...axes.map((axis) => axis.output)], g!.dtype)));
+    const ones = constant(full([x[1]!, 1, ...kernel_shape!], 1, g!.dtype));
+    const pads = padsOf(axes);
+    const spread = convInputGradient(share, ones, shape!, { group: x[1]!, strides, dilations, pads, kernel_shape });
+    return [spread];
+  },
 });
 
 /** The known geometry of a pooling node. */

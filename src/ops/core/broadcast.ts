@@ -1,10 +1,10 @@
 /** Broadcasting (NumPy's rules) and its gradient: summing back. */
 import { StriateError } from "../../errors.ts";
 import { apply, defineOp } from "../../graph/op.ts";
-import { constantOf, type Dimension, type Value } from "../../graph/value.ts";
+import { constant, constantOf, type Dimension, type Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { broadcastStrides, formatShape, offsets, type Shape, sameShape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { scalar, Tensor } from "../../tensor/tensor.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshapeLike, shapeFrom, shapeOf } from "./shape.ts";
 
@@ -58,6 +58,9 @@ export const expand = (x: Value, shape: Value): Value => {
 /** A value repeated to the shape of another. */
 export const expandLike = (x: Value, like: Value): Value =>
   sameShape(x.shape, like.shape) ? x : expand(x, shapeOf(like));
+
+/** Zeros of the shape and element type of a value. */
+export const zerosLike = (value: Value): Value => expandLike(constant(scalar(0, value.dtype)), value);
 
 /** The gradient of broadcasting `like` to the shape of `value`: the sum over what was repeated. */
 export function sumTo(value: Value, like: Value): Value {

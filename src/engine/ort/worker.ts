@@ -1,0 +1,103 @@
+/** The thread in which ONNX Runtime runs: it holds sessions and their variables, and feeds updates back. */
+import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
+import { StriateError } from "../../errors.ts";
+import { nextName } from "../../onnx/names.ts";
+import { serve } from "../../platform/worker.ts";
+import type { DType, TypedArray } from "../../tensor/dtype.ts";
+import { runtime } from "./runtime.ts";
+
+/** A tensor as it crosses between threads. */
+export interface PlainTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TypedArray;
+}
+
+export type PlainTensors = Readonly<Record<string, PlainTensor>>;
+
+export interface OpenRequest {
+  readonly program: number;
+  readonly model: Uint8Array;
+  readonly threads: number;
+  readonly variables: PlainTensors;
+  /** The variables that runs change. */
+  readonly updates: readonly string[];
+  readonly outputs: readonly string[];
+  readonly finite: readonly string[];
+}
+
+type RuntimeTensors = Map<string, RuntimeTensor>;
+
+interface Session {
+  readonly session: InferenceSession;
+  readonly request: Omit<OpenRequest, "model" | "variables">;
+  variables: RuntimeTensors;
+  /** The variables before the last run. */
+  previous: RuntimeTensors;
+}
+
+const sessions = new Map<number, Session>();
+
+const toRuntime = ({ dtype, shape, data }: PlainTensor): RuntimeTensor =>
+  new runtime.Tensor(dtype as "float32", data as Float32Array<ArrayBuffer>, shape);
+
+const toPlain = (tensor: RuntimeTensor): PlainTensor => ({
+  dtype: tensor.type as DType,
+  shape: tensor.dims,
+  data: tensor.data as TypedArray,
+});
+
+const toRuntimeAll = (tensors: PlainTensors): RuntimeTensors =>
+  new Map(Object.entries(tensors).map(([name, tensor]) => [name, toRuntime(tensor)]));
+
+const allFinite = (tensor: RuntimeTensor): boolean => (tensor.data as Float32Array).every(Number.isFinite);
+
+function sessionOf(program: number): Session {
+  const session = sessions.get(program);
+  if (!session) throw new StriateError({ subject: "program", found: "a program that was disposed of" });
+  return session;
+}
+
+serve({
+  async open({ model, variables, ...request }: OpenRequest): Promise<void> {
+    const session = await runtime.InferenceSession.create(model, {
+      intraOpNumThreads: request.threads,
+      interOpNumThreads: 1,
+      executionMode: "sequential",
+      graphOptimizationLevel: "all",
+      enableMemPattern: false,
+      logSeverityLevel: 3,
+    });
+    const held = toRuntimeAll(variables);
+    sessions.set(request.program, { session, request, variables: held, previous: held });
+  },
+
+  async run({ program, feeds }: { program: number; feeds: PlainTensors }): Promise<PlainTensors> {
+    const held = sessionOf(program);
+    const { outputs, updates, finite } = held.request;
+    const inputs: Record<string, RuntimeTensor> = Object.fromEntries(held.variables);
+    for (const name in feeds) inputs[name] = toRuntime(feeds[name]!);
+    const results = await held.session.run(inputs);
+    const counts = finite.every((name) => allFinite(results[name]!));
+    const next = new Map(counts ? held.variables : held.previous);
+    if (counts) for (const name of updates) next.set(name, results[nextName(name)]!);
+    held.previous = held.variables;
+    held.variables = next;
+    return Object.fromEntries(outputs.map((name) => [name, toPlain(results[name]!)]));
+  },
+
+  read({ program, names }: { program: number; names?: readonly string[] }): PlainTensors {
+    const { variables } = sessionOf(program);
+    return Object.fromEntries((names ?? [...variables.keys()]).map((name) => [name, toPlain(variables.get(name)!)]));
+  },
+
+  write({ program, variables }: { program: number; variables: PlainTensors }): void {
+    const held = sessionOf(program);
+    held.variables = new Map([...held.variables, ...toRuntimeAll(variables)]);
+  },
+
+  async dispose({ program }: { program: number }): Promise<void> {
+    await sessions.get(program)?.session.release();
+    sessions.delete(program);
+  },
+});

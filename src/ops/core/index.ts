@@ -1,0 +1,71 @@
+/** Reading and writing at indices. */
+import { apply, defineOp, type Op } from "../../graph/op.ts";
+import type { Value } from "../../graph/value.ts";
+import { allocate } from "../../tensor/dtype.ts";
+import { normaliseAxis, offsets, type Shape, stridesOf } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { zerosLike } from "./broadcast.ts";
+
+/** For each element of `indices`, the flat offset in a tensor of `shape` that it points at along `axis`. */
+function targets(shape: Shape, indices: Tensor, axis: number): Int32Array {
+  const along = normaliseAxis(axis, shape.length, "indices");
+  const strides = stridesOf(shape);
+  const base = offsets(indices.shape, strides.with(along, 0));
+  for (let position = 0; position < base.length; position++) {
+    const index = Number(indices.data[position]);
+    base[position]! += (index < 0 ? index + shape[along]! : index) * strides[along]!;
+  }
+  return base;
+}
+
+/** The elements at indices along an axis. ONNX: https://onnx.ai/onnx/operators/onnx__GatherElements.html */
+export const GatherElements: Op<{ axis: number }> = defineOp<{ axis: number }>({
+  name: "GatherElements",
+  domain: "",
+  attributes: { axis: { kind: "int", default: 0 } },
+  arity: [2, 2],
+  infer: ([x, indices]) => [{ dtype: x!.dtype, shape: indices!.shape }],
+  evaluate: ([x, indices], { axis }) => {
+    const at = targets(x!.shape, indices!, axis);
+    const data = allocate(x!.dtype, at.length);
+    for (let index = 0; index < data.length; index++) data[index] = x!.data[at[index]!]!;
+    return [new Tensor(x!.dtype, indices!.shape, data)];
+  },
+  gradient: (node, [g]) => {
+    const [x, indices] = node.inputs as [Value, Value];
+    return [g && scatterAdd(zerosLike(x), indices, g, node.attributes.axis as number)];
+  },
+});
+
+/**
+ * A copy of the first operand with the third's elements added at the second's indices along an axis, or put there.
+ * ONNX: https://onnx.ai/onnx/operators/onnx__ScatterElements.html
+ */
+export const ScatterElements: Op<{ axis: number; reduction: string }> = defineOp<{ axis: number; reduction: string }>({
+  name: "ScatterElements",
+  domain: "",
+  attributes: { axis: { kind: "int", default: 0 }, reduction: { kind: "string", default: "none" } },
+  arity: [3, 3],
+  infer: ([x]) => [x!],
+  evaluate: ([x, indices, updates], { axis, reduction }) => {
+    const at = targets(x!.shape, indices!, axis);
+    const data = x!.data.slice() as Float64Array<ArrayBuffer>;
+    for (let index = 0; index < at.length; index++) {
+      const value = updates!.data[index] as number;
+      data[at[index]!] = reduction === "add" ? data[at[index]!]! + value : value;
+    }
+    return [new Tensor(x!.dtype, x!.shape, data)];
+  },
+  gradient: (node, [g]) => {
+    if (!g) return [];
+    const [, indices, updates] = node.inputs as [Value, Value, Value];
+    const { axis, reduction } = node.attributes as { axis: number; reduction: string };
+    const kept = reduction === "add" ? g : apply(ScatterElements, [g, indices, zerosLike(updates)], { axis })[0]!;
+    return [kept, undefined, apply(GatherElements, [g, indices], { axis })[0]!];
+  },
+});
+
+export const gatherElements = (x: Value, indices: Value, axis = 0): Value =>
+  apply(GatherElements, [x, indices], { axis })[0]!;
+export const scatterAdd = (x: Value, indices: Value, updates: Value, axis = 0): Value =>
+  apply(ScatterElements, [x, indices, updates], { axis, reduction: "add" })[0]!;

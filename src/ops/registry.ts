@@ -1,0 +1,24 @@
+/** The operators that files may name, by domain and name. */
+import type { Op } from "../graph/op.ts";
+import * as conv from "./conv.ts";
+import * as arrange from "./core/arrange.ts";
+import * as broadcast from "./core/broadcast.ts";
+import * as elementwise from "./core/elementwise.ts";
+import * as index from "./core/index.ts";
+import * as reduce from "./core/reduce.ts";
+import * as shape from "./core/shape.ts";
+import * as dropout from "./dropout.ts";
+import * as matmul from "./matmul.ts";
+import * as pool from "./pool.ts";
+import * as resize from "./resize.ts";
+import * as softmax from "./softmax.ts";
+
+const families = [arrange, broadcast, conv, dropout, elementwise, index, matmul, pool, reduce, resize, shape, softmax];
+
+const isOp = (candidate: unknown): candidate is Op =>
+  typeof candidate === "object" && candidate !== null && "infer" in candidate && "evaluate" in candidate;
+
+/** Every operator, by `domain:name` (the standard domain is empty). */
+export const operators: ReadonlyMap<string, Op> = new Map(
+  families.flatMap((family) => Object.values(family).filter(isOp)).map((op) => [`${op.domain}:${op.name}`, op]),
+);

@@ -1,0 +1,82 @@
+/** Calls between threads: numbered requests, answers, and errors that keep what they complain of. */
+import { type Complaint, StriateError } from "../errors.ts";
+
+export type Post = (message: unknown, transfer: ArrayBuffer[]) => void;
+
+/** What a worker can be asked, by name: each takes one argument and gives one result. */
+export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
+
+interface Request {
+  readonly call: number;
+  readonly method: string;
+  readonly argument: unknown;
+}
+
+interface Answer {
+  readonly call: number;
+  readonly result?: unknown;
+  readonly error?: { readonly message: string; readonly complaint?: Complaint };
+}
+
+interface Line {
+  readonly post: Post;
+  /** Told when the first call begins and when the last one ends. */
+  readonly busy: (isBusy: boolean) => void;
+  readonly stop: () => Promise<void>;
+}
+
+/** The near end of a worker. */
+export class Peer {
+  readonly #line: Line;
+  readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
+  #calls = 0;
+  #failure: Error | undefined;
+
+  constructor(line: Line) {
+    this.#line = line;
+  }
+
+  /** Calls a handler of the worker. Buffers listed in `transfer` move there and are empty here afterwards. */
+  call(method: string, argument: unknown, transfer: ArrayBuffer[] = []): Promise<unknown> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const call = this.#calls++;
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.size === 0) this.#line.busy(true);
+      this.#waiting.set(call, { resolve, reject });
+      this.#line.post({ call, method, argument } satisfies Request, transfer);
+    });
+  }
+
+  receive({ call, result, error }: Answer): void {
+    const waiting = this.#waiting.get(call);
+    this.#waiting.delete(call);
+    if (this.#waiting.size === 0) this.#line.busy(false);
+    if (!error) waiting?.resolve(result);
+    else waiting?.reject(error.complaint ? new StriateError(error.complaint) : new Error(error.message));
+  }
+
+  /** Every waiting and later call fails with this error. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#failure);
+    this.#waiting.clear();
+  }
+
+  async stop(): Promise<void> {
+    await this.#line.stop();
+    this.fail(new Error("the worker was stopped"));
+  }
+}
+
+/** Inside a worker: runs the handler that a message asks for and posts its result or its error. */
+export async function answer(handlers: Handlers, message: unknown, post: Post): Promise<void> {
+  const { call, method, argument } = message as Request;
+  try {
+    const result = await handlers[method]!(argument as never);
+    post({ call, result } satisfies Answer, []);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const complaint = error instanceof StriateError ? { ...error.complaint, cause: undefined } : undefined;
+    post({ call, error: { message: text, complaint } } satisfies Answer, []);
+  }
+}

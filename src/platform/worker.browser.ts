@@ -1,0 +1,23 @@
+/** Threads in a browser: the twin of worker.ts. */
+import { answer, type Handlers, Peer, type Post } from "./calls.ts";
+
+export function startWorker(url: URL): Peer {
+  const worker = new Worker(url, { type: "module" });
+  const peer = new Peer({
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    busy: () => {},
+    stop: async () => worker.terminate(),
+  });
+  worker.onmessage = ({ data }) => peer.receive(data);
+  worker.onerror = (event) => peer.fail(new Error(event.message || "the worker could not be started"));
+  return peer;
+}
+
+export function serve(handlers: Handlers): void {
+  const scope = globalThis as unknown as { postMessage: Post; onmessage: (event: MessageEvent) => void };
+  const post: Post = (message, transfer) => scope.postMessage(message, transfer);
+  scope.onmessage = ({ data }) => answer(handlers, data, post);
+}
+
+/** Threads of WebAssembly need shared memory, which a page has only when it is cross-origin isolated. */
+export const coreCount = (): number => (globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1);
