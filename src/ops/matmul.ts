@@ -126,13 +126,11 @@ export const Gemm = defineOp<GemmAttributes>({
   macs: ({ inputs, outputs }, { transA }) => sizeOf(outputs[0]!) * turned(inputs[0]!, transA)[1]!,
 });
 
-export const gemm = (a: Value, b: Value, attributes: Partial<GemmAttributes> = {}): Value =>
-  apply(Gemm, [a, b], attributes)[0]!;
+export const gemm = (a: Value, b: Value, attributes: Partial<GemmAttributes> = {}, c?: Value): Value =>
+  apply(Gemm, c ? [a, b, c] : [a, b], attributes)[0]!;
 
 /** x W^T + b: rows of features [batch, in] by weights [out, in], with a bias [out]. */
 export const linearTransform = (x: Value, weight: Value, bias?: Value): Value =>
-  x.shape.length === 2
-    ? apply(Gemm, bias ? [x, weight, bias] : [x, weight], { transB: 1 })[0]!
-    : withBias(matmul(x, transpose(weight)), bias);
+  x.shape.length === 2 ? gemm(x, weight, { transB: 1 }, bias) : withBias(matmul(x, transpose(weight)), bias);
 
 const withBias = (y: Value, bias: Value | undefined): Value => (bias ? add(y, bias) : y);

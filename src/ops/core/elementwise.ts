@@ -17,6 +17,13 @@ const lift = (operand: Operand, dtype: DType): Value =>
 
 // ---------------------------------------------------------------------------------------------------- one operand
 
+function mapNumbers(x: Tensor, f: (x: number) => number): Tensor {
+  const data = allocate(x.dtype, x.size);
+  const input = x.numbers;
+  for (let index = 0; index < data.length; index++) data[index] = f(input[index]!);
+  return new Tensor(x.dtype, x.shape, data);
+}
+
 /** States an operator of one operand, by its function and its derivative as graph: d f(x) / dx times the gradient. */
 function unary(
   name: string,
@@ -30,12 +37,7 @@ function unary(
     attributes: {},
     arity: [1, 1],
     infer: ([x]) => [x!],
-    evaluate: ([x]) => {
-      const data = allocate(x!.dtype, x!.size);
-      const input = x!.numbers;
-      for (let index = 0; index < data.length; index++) data[index] = f(input[index]!);
-      return [new Tensor(x!.dtype, x!.shape, data)];
-    },
+    evaluate: ([x]) => [mapNumbers(x!, f)],
     gradient: (node, [g]) => [g && gradient(g, node.inputs[0]!, node.outputs[0]!)],
   });
 }
@@ -70,6 +72,28 @@ export const Identity = defineOp<None>({
   evaluate: ([x]) => [x!],
   gradient: (_, [g]) => [g],
 });
+
+interface HardSigmoidAttributes {
+  alpha: number;
+  beta: number;
+}
+
+/** min(max(alpha x + beta, 0), 1). ONNX: https://onnx.ai/onnx/operators/onnx__HardSigmoid.html */
+export const HardSigmoid = defineOp<HardSigmoidAttributes>({
+  name: "HardSigmoid",
+  domain: "",
+  attributes: { alpha: { kind: "float", default: 0.2 }, beta: { kind: "float", default: 0.5 } },
+  arity: [1, 1],
+  infer: ([x]) => [x!],
+  evaluate: ([x], { alpha, beta }) => [mapNumbers(x!, (each) => Math.min(Math.max(alpha * each + beta, 0), 1))],
+  gradient: (node, [g]) => {
+    const y = node.outputs[0]!;
+    const rising = cast(less(mul(y, y), y), y.dtype);
+    return [g && mul(g, mul(rising, node.attributes.alpha as number))];
+  },
+});
+export const hardSigmoid = (x: Value, attributes: HardSigmoidAttributes): Value =>
+  apply(HardSigmoid, [x], attributes)[0]!;
 
 export const neg = (x: Value): Value => apply(Neg, [x])[0]!;
 export const exp = (x: Value): Value => apply(Exp, [x])[0]!;

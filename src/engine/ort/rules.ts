@@ -1,0 +1,167 @@
+/**
+ * The fast forms of operators in ONNX Runtime: what was measured to beat both the composition and, for some standard
+ * operators, the runtime's own kernel. docs/engine.md has the figures. A rule that does not apply gives undefined.
+ */
+import { constant, constantOf, fixedShape, type Node, type Value } from "../../graph/value.ts";
+import { Conv, ConvInputGradient, ConvWeightGradient, conv } from "../../ops/conv.ts";
+import { hardSigmoid, mul, ReluGradient, sub } from "../../ops/core/elementwise.ts";
+import { ReduceSum, reduceSum } from "../../ops/core/reduce.ts";
+import { reshape, shapeFrom, transpose } from "../../ops/core/shape.ts";
+import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
+import { gemm } from "../../ops/matmul.ts";
+import { AveragePoolGradient, MaxPoolGradient, maxPool, type PoolAttributes, poolAxes } from "../../ops/pool.ts";
+import { repeatNearest } from "../../ops/resize.ts";
+import type { WindowAxis } from "../../ops/window.ts";
+import { type Shape, sizeOf } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+
+export type LoweringRule = (inputs: readonly (Value | undefined)[], node: Node) => readonly Value[] | undefined;
+
+/** So steep that a hard sigmoid is a step: 1 for any normal number above 0. */
+const steep = 1e38;
+
+/** 1 where a value is above 0, else 0. */
+const isPositive = (x: Value): Value => hardSigmoid(x, { alpha: steep, beta: 0 });
+
+/** 1 where a value that is never above 0 is 0, else 0. */
+const isZero = (x: Value): Value => hardSigmoid(x, { alpha: steep, beta: 1 });
+
+/** Whether a convolution's kernel covers its whole input, so that it is a matrix product. */
+const covers = (axes: readonly WindowAxis[], { group }: ConvAttributes): boolean =>
+  group === 1 && axes.every(({ input, kernel, output, before }) => output === 1 && kernel === input && before === 0);
+
+const rows = (x: Value): Value => reshape(x, [x.shape[0] as number, sizeOf((x.shape as Shape).slice(1))]);
+
+const convRule: LoweringRule = ([x, w, bias], node) => {
+  const [input, weight] = [fixedShape(x!), fixedShape(w!)];
+  const attributes = node.attributes as unknown as ConvAttributes;
+  if (!input || !weight || !covers(convAxes(input, weight, attributes), attributes)) return undefined;
+  const product = gemm(rows(x!), rows(w!), { transB: 1 }, bias);
+  return [reshape(product, [input[0]!, weight[0]!, ...input.slice(2).map(() => 1)])];
+};
+
+const inputGradientRule: LoweringRule = ([g, w, shape], node) => {
+  const attributes = node.attributes as unknown as ConvAttributes;
+  const input = shapeFrom(shape!, "ConvInputGradient");
+  if (!covers(convAxes(input, w!.shape, attributes), attributes)) return undefined;
+  return [reshape(gemm(rows(g!), rows(w!)), input as Shape)];
+};
+
+const weightGradientRule: LoweringRule = ([x, g], node) => {
+  const attributes = node.attributes as unknown as ConvAttributes;
+  const [input, output] = [fixedShape(x!), fixedShape(g!)];
+  if (!input || !output) return undefined;
+  const shape = node.outputs[0]!.shape as Shape;
+  const axes = convAxes(input, shape, attributes);
+  if (covers(axes, attributes)) return [reshape(gemm(rows(g!), rows(x!), { transA: 1 }), shape)];
+  const plain = attributes.group === 1 && axes.every(({ stride, dilation }) => stride === 1 && dilation === 1);
+  if (!plain) return undefined;
+  return input[1] === 1 ? [gradientByImages(x!, g!, shape, attributes)] : [gradientByParts(x!, g!, shape, attributes)];
+};
+
+/** One input channel: each image is a group, its output gradient the kernels; then the sum over images. */
+function gradientByImages(x: Value, g: Value, shape: Shape, { pads }: ConvAttributes): Value {
+  const [batch, , ...spatial] = x.shape as Shape;
+  const [, filters, ...positions] = g.shape as Shape;
+  const images = reshape(x, [1, batch!, ...spatial]);
+  const kernels = reshape(g, [batch! * filters!, 1, ...positions]);
+  const each = conv(images, kernels, undefined, { group: batch, pads });
+  return reshape(reduceSum(reshape(each, [batch!, sizeOf(shape)]), { axes: [0] }), shape);
+}
+
+/** How many parts the batch is cut into, each a group: more parts, shorter sums that stay in cache. */
+const partsOf = (batch: number): number => [4, 2].find((parts) => batch % parts === 0) ?? 1;
+
+/** Many input channels: the convolution with channels as batch, by parts of the batch. */
+function gradientByParts(x: Value, g: Value, shape: Shape, { pads }: ConvAttributes): Value {
+  const [batch, channels, ...spatial] = x.shape as Shape;
+  const [, filters, ...positions] = g.shape as Shape;
+  const parts = partsOf(batch!);
+  const [part, map, kernel] = [batch! / parts, sizeOf(positions), sizeOf(shape.slice(2))];
+  const swapped = reshape(transpose(reshape(x, [batch!, channels!, sizeOf(spatial)]), [1, 0, 2]), [
+    channels!,
+    batch!,
+    ...spatial,
+  ]);
+  const kernels = reshape(transpose(reshape(g, [parts, part, filters!, map]), [0, 2, 1, 3]), [
+    parts * filters!,
+    part,
+    ...positions,
+  ]);
+  const each = conv(swapped, kernels, undefined, { group: parts, pads });
+  const summed = reduceSum(reshape(each, [channels!, parts, filters! * kernel]), { axes: [1] });
+  return reshape(transpose(reshape(summed, [channels!, filters!, kernel]), [1, 0, 2]), shape);
+}
+
+/** Whether windows lie side by side and cover the input exactly. */
+const tiles = (axes: readonly WindowAxis[]): boolean =>
+  axes.every(
+    ({ input, kernel, stride, output, before, after, dilation }) =>
+      kernel === stride && dilation === 1 && before === 0 && after === 0 && output * kernel === input,
+  );
+
+const averagePoolGradientRule: LoweringRule = ([g, shape], node) => {
+  const axes = poolAxes(
+    shapeFrom(shape!, "AveragePoolGradient") as Shape,
+    node.attributes as unknown as PoolAttributes,
+  );
+  if (!tiles(axes)) return undefined;
+  const kernel = axes.map((axis) => axis.kernel);
+  return [repeatNearest(mul(g!, 1 / sizeOf(kernel)), kernel)];
+};
+
+/**
+ * The largest are where the input equals the repeated maximum; of equal ones the first is found by a second pooling, of
+ * places numbered downwards.
+ */
+const maxPoolGradientRule: LoweringRule = ([x, g], node) => {
+  const attributes = node.attributes as unknown as PoolAttributes;
+  const shape = fixedShape(x!);
+  const axes = shape && poolAxes(shape, attributes);
+  if (!axes || !tiles(axes)) return undefined;
+  const kernel = axes.map((axis) => axis.kernel);
+  const repeat = (value: Value) => repeatNearest(value, kernel);
+  const largest = isZero(sub(x!, repeat(maxPool(x!, attributes))));
+  const numbered = mul(largest, constant(placesOf(axes)));
+  const first = isZero(sub(numbered, repeat(maxPool(numbered, attributes))));
+  return [mul(mul(largest, first), repeat(g!))];
+};
+
+/** For every element of a map, the number of its place in its window, from the window's size down to 1. */
+function placesOf(axes: readonly WindowAxis[]): Tensor {
+  const spatial = axes.map((axis) => axis.input);
+  const window = sizeOf(axes.map((axis) => axis.kernel));
+  const places = Float32Array.from({ length: sizeOf(spatial) }, (_, index) => {
+    let [rest, place, step] = [index, 0, 1];
+    for (const { input, kernel } of axes.toReversed()) {
+      place += ((rest % input) % kernel) * step;
+      step *= kernel;
+      rest = Math.floor(rest / input);
+    }
+    return window - place;
+  });
+  return new Tensor("float32", [1, 1, ...spatial], places);
+}
+
+/** Sums over the batch and the map (a bias's gradient): the map first, then the short rest. */
+const reduceSumRule: LoweringRule = ([x, axes], node) => {
+  const shape = fixedShape(x!);
+  const reduced = constantOf(axes)?.toArray();
+  if (!shape || shape.length < 4 || node.attributes.keepdims !== 0) return undefined;
+  if (reduced?.length !== shape.length - 1 || reduced.includes(1)) return undefined;
+  const [batch, channels, ...spatial] = shape;
+  return [reduceSum(reduceSum(reshape(x!, [batch!, channels!, sizeOf(spatial)]), { axes: [2] }), { axes: [0] })];
+};
+
+const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
+  [Conv, convRule],
+  [ConvInputGradient, inputGradientRule],
+  [ConvWeightGradient, weightGradientRule],
+  [AveragePoolGradient, averagePoolGradientRule],
+  [MaxPoolGradient, maxPoolGradientRule],
+  [ReduceSum, reduceSumRule],
+  [ReluGradient, ([y, g]) => [mul(g!, isPositive(y!))]],
+];
+
+/** The rules, by the operator they are for. */
+export const rules: ReadonlyMap<object, LoweringRule> = new Map(pairs);

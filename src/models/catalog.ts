@@ -1,0 +1,55 @@
+/** The networks that have a name: one row each. */
+import { nearest, StriateError } from "../errors.ts";
+import type { Layer } from "../nn/scope.ts";
+import { lenet5 } from "./lenet.ts";
+import { linesNetwork } from "./lines.ts";
+
+export interface CatalogEntry {
+  readonly name: string;
+  /** One line for lists. */
+  readonly about: string;
+  /** The shape of one input: channels, height, width. */
+  readonly input: readonly [number, number, number];
+  readonly classes: number;
+  readonly layer: (options: { readonly classes: number }) => Layer;
+}
+
+const rows: readonly CatalogEntry[] = [
+  {
+    name: "lenet5",
+    about: "LeNet-5 (1998): tanh and average pooling, as published",
+    input: [1, 32, 32],
+    classes: 10,
+    layer: lenet5,
+  },
+  {
+    name: "lenet5-relu",
+    about: "LeNet-5 with ReLU and max pooling",
+    input: [1, 32, 32],
+    classes: 10,
+    layer: ({ classes }) => lenet5({ classes, activation: "relu", pooling: "max" }),
+  },
+  {
+    name: "lines",
+    about: "two 9x9 kernels that tell vertical lines from horizontal ones",
+    input: [1, 64, 64],
+    classes: 2,
+    layer: linesNetwork,
+  },
+];
+
+/** Every network by its name. */
+export const catalog: ReadonlyMap<string, CatalogEntry> = new Map(rows.map((row) => [row.name, row]));
+
+/** @throws StriateError for a name that is not in the catalog, with the nearest that is */
+export function catalogEntry(name: string): CatalogEntry {
+  const entry = catalog.get(name);
+  if (entry) return entry;
+  const likely = nearest(name, catalog.keys());
+  throw new StriateError({
+    subject: "model",
+    found: `"${name}"`,
+    expected: `one of ${[...catalog.keys()].join(", ")}, an .onnx file or a run folder`,
+    mend: likely && `Did you mean "${likely}"?`,
+  });
+}

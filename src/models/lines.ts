@@ -1,0 +1,20 @@
+/** The chapter's network for the running example (section 1.3, equations 1.14 to 1.18). */
+import { normal } from "../nn/initialisers.ts";
+import { conv2d, globalAveragePool, linear, relu, sequential, temperature } from "../nn/layers.ts";
+import type { Layer } from "../nn/scope.ts";
+
+/** The temperature that the logits are multiplied by before the softmax. */
+export const linesTemperature = 10;
+
+/**
+ * Two 9x9 kernels, ReLU, the mean of each feature map, a fully connected layer and a softmax with temperature:
+ * [batch, 1, height, width] to logits [batch, classes], tau already applied.
+ */
+export const linesNetwork = ({ classes = 2 }: { readonly classes?: number } = {}): Layer =>
+  sequential({
+    conv1: conv2d({ channels: 2, kernel: 9, padding: "same" }),
+    relu: relu(),
+    pool: globalAveragePool(),
+    fc1: linear({ features: classes, initialiser: normal(Math.SQRT1_2) }),
+    temperature: temperature({ tau: linesTemperature }),
+  });

@@ -1,0 +1,153 @@
+/** Layers: constructors with options that give functions from value to value. Input channels are inferred. */
+import { StriateError } from "../errors.ts";
+import type { Value } from "../graph/value.ts";
+import { conv } from "../ops/conv.ts";
+import { add, mul, relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/core/elementwise.ts";
+import { flatten as flattenOf } from "../ops/core/shape.ts";
+import { dropoutOf } from "../ops/dropout.ts";
+import { linearTransform } from "../ops/matmul.ts";
+import { averagePool, globalAveragePool as globalAveragePoolOf, maxPool } from "../ops/pool.ts";
+import { softmax as softmaxOf } from "../ops/softmax.ts";
+import { constantOf, heNormal, type Initialiser } from "./initialisers.ts";
+import { channelsOf, type Each, type Padding, padsOf, pair, requireExact, wholeNumber } from "./options.ts";
+import type { Layer } from "./scope.ts";
+
+/** Layers one after the other, named by their keys. */
+export const sequential =
+  (layers: Readonly<Record<string, Layer>>): Layer =>
+  (x, scope) =>
+    Object.entries(layers).reduce((value, [name, layer]) => scope.apply(name, layer, value), x);
+
+export interface Conv2dOptions {
+  /** Filters: the channels of the output. */
+  readonly channels: number;
+  readonly kernel: Each;
+  readonly stride?: Each;
+  /** "valid" (the default), "same", or numbers of zeros at the borders. */
+  readonly padding?: Padding;
+  /** Distance between the kernel's taps. */
+  readonly dilation?: Each;
+  /** Channels are split into this many groups, convolved apart. */
+  readonly groups?: number;
+  readonly bias?: boolean;
+  /** Refuse a size that the stride does not divide, instead of rounding down. */
+  readonly exact?: boolean;
+  /** First values of the weights [filters, channels / groups, height, width]; He's by default. */
+  readonly initialiser?: Initialiser;
+}
+
+/**
+ * A convolution layer (cross-correlation): [batch, in, height, width] to [batch, channels, height', width'] with
+ * height' = floor((height + padding - dilation (kernel - 1) - 1) / stride) + 1. Chapter, section 1.1.
+ * @throws StriateError for a kernel larger than the padded input, channels that the groups do not divide, and counts below 1
+ *
+ * @example
+ * import { conv2d, relu, sequential } from "striate";
+ *
+ * const block = sequential({ conv: conv2d({ channels: 16, kernel: 3, padding: "same" }), relu: relu() });
+ */
+export function conv2d(options: Conv2dOptions): Layer {
+  const subject = "conv2d";
+  const channels = wholeNumber(subject, "channels", options.channels);
+  const groups = wholeNumber(subject, "groups", options.groups ?? 1);
+  const kernel = pair(subject, "kernel", options.kernel);
+  const stride = pair(subject, "stride", options.stride ?? 1);
+  const dilation = pair(subject, "dilation", options.dilation ?? 1);
+  const pads = padsOf(subject, options.padding ?? "valid", kernel, dilation);
+  if (channels % groups !== 0)
+    throw new StriateError({ subject, found: `${channels} channels in ${groups} groups`, expected: "whole groups" });
+  return (x, scope) => {
+    const inputs = channelsOf(subject, x, 4);
+    if (inputs % groups !== 0)
+      throw new StriateError({
+        subject,
+        found: `${inputs} input channels in ${groups} groups`,
+        expected: "whole groups",
+      });
+    if (options.exact) requireExact(subject, x, { kernel, stride, pads, dilation });
+    const weight = scope.parameter("weight", [channels, inputs / groups, ...kernel], options.initialiser ?? heNormal);
+    const bias = options.bias === false ? undefined : scope.parameter("bias", [channels], constantOf(0));
+    return conv(x, weight, bias, { strides: stride, dilations: dilation, pads, group: groups });
+  };
+}
+
+export interface LinearOptions {
+  /** Outputs. */
+  readonly features: number;
+  readonly bias?: boolean;
+  /** First values of the weights [features, in]; He's by default. */
+  readonly initialiser?: Initialiser;
+}
+
+/** A fully connected layer: [batch, in] to [batch, features], x W^T + b. Chapter, equation 1.17. */
+export function linear({ features, bias = true, initialiser = heNormal }: LinearOptions): Layer {
+  wholeNumber("linear", "features", features);
+  return (x, scope) => {
+    const weight = scope.parameter("weight", [features, channelsOf("linear", x, 2)], initialiser);
+    return linearTransform(x, weight, bias ? scope.parameter("bias", [features], constantOf(0)) : undefined);
+  };
+}
+
+export interface Pool2dOptions {
+  readonly kernel: Each;
+  /** As the kernel by default, so that windows do not overlap. */
+  readonly stride?: Each;
+  readonly padding?: Padding;
+  /** Refuse a size that the stride does not divide, instead of rounding down. */
+  readonly exact?: boolean;
+}
+
+function pool2d(subject: string, pool: typeof maxPool, options: Pool2dOptions): Layer {
+  const kernel = pair(subject, "kernel", options.kernel);
+  const stride = pair(subject, "stride", options.stride ?? kernel);
+  const pads = padsOf(subject, options.padding ?? "valid", kernel, [1, 1]);
+  return (x) => {
+    channelsOf(subject, x, 4);
+    if (options.exact) requireExact(subject, x, { kernel, stride, pads, dilation: [1, 1] });
+    return pool(x, { kernel_shape: kernel, strides: stride, pads });
+  };
+}
+
+/** The largest element under each window. Chapter, equation 1.11. */
+export const maxPool2d = (options: Pool2dOptions): Layer => pool2d("maxPool2d", maxPool, options);
+
+/** The mean of the elements under each window, padding left out. Chapter, equation 1.12. */
+export const averagePool2d = (options: Pool2dOptions): Layer => pool2d("averagePool2d", averagePool, options);
+
+/** The mean of each whole feature map: [batch, channels, height, width] to [batch, channels]. Chapter, equation 1.16. */
+export const globalAveragePool = (): Layer => (x) => flattenOf(globalAveragePoolOf(x));
+
+/** [batch, ...] to [batch, features]. */
+export const flatten = (): Layer => (x) => flattenOf(x);
+
+const pointwise = (f: (x: Value) => Value) => (): Layer => (x) => f(x);
+
+/** max(x, 0). */
+export const relu = pointwise(reluOf);
+export const tanh = pointwise(tanhOf);
+export const sigmoid = pointwise(sigmoidOf);
+
+/**
+ * In training zeroes each element with probability `ratio` and scales the others by 1 / (1 - ratio); otherwise nothing.
+ * Srivastava et al., "Dropout", JMLR 2014.
+ */
+export const dropout =
+  ({ ratio = 0.5 }: { readonly ratio?: number } = {}): Layer =>
+  (x) =>
+    dropoutOf(x, ratio);
+
+/** Logits multiplied by a constant: the tau of a softmax with temperature (chapter, equation 1.18, without its minus). */
+export const temperature = ({ tau }: { readonly tau: number }): Layer => {
+  if (!(Number.isFinite(tau) && tau !== 0))
+    throw new StriateError({ subject: "temperature", found: `tau ${tau}`, expected: "a number other than 0" });
+  return (x) => mul(x, tau);
+};
+
+/** Probabilities along the last axis. */
+export const softmax = (): Layer => (x) => softmaxOf(x);
+
+/** x + body(x), or shortcut(x) + body(x). He et al., CVPR 2016; chapter, equation 1.19. */
+export const residual =
+  ({ body, shortcut }: { readonly body: Layer; readonly shortcut?: Layer }): Layer =>
+  (x, scope) =>
+    add(body(x, scope), shortcut ? scope.apply("shortcut", shortcut, x) : x);

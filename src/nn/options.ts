@@ -1,0 +1,74 @@
+/** Options as users write them, made uniform once, at the edge. */
+import { StriateError } from "../errors.ts";
+import type { Dimension, Value } from "../graph/value.ts";
+import { formatShape } from "../tensor/shape.ts";
+
+/** One number for every spatial axis, or one for each. */
+export type Each = number | readonly number[];
+
+/** @throws StriateError when the number is not whole, or below `least` */
+export function wholeNumber(subject: string, name: string, value: number, least = 1): number {
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new StriateError({ subject, found: `${name} ${value}`, expected: `a whole number of at least ${least}` });
+  return value;
+}
+
+/** Two numbers, for height and width. */
+export function pair(subject: string, name: string, value: Each, least = 1): readonly [number, number] {
+  const [height, width, ...rest] = typeof value === "number" ? [value, value] : value;
+  if (height === undefined || width === undefined || rest.length > 0)
+    throw new StriateError({ subject, found: `${name} [${value}]`, expected: "one number or two: height, width" });
+  return [wholeNumber(subject, name, height, least), wholeNumber(subject, name, width, least)];
+}
+
+/**
+ * Borders: "valid" for none, "same" to keep the size, a number for all sides, or [height, width].
+ */
+export type Padding = "valid" | "same" | Each;
+
+/** The padding as ONNX writes it: top, left, bottom, right. */
+export function padsOf(subject: string, padding: Padding, kernel: readonly number[], dilation: readonly number[]) {
+  if (padding === "valid") return [0, 0, 0, 0];
+  if (padding === "same") {
+    const total = kernel.map((length, axis) => dilation[axis]! * (length - 1));
+    const before = total.map((each) => Math.floor(each / 2));
+    return [...before, ...total.map((each, axis) => each - before[axis]!)];
+  }
+  const [height, width] = pair(subject, "padding", padding, 0);
+  return [height, width, height, width];
+}
+
+/** A number of channels that must be known to make weights for. */
+export function channelsOf(subject: string, x: Value, rank: number): number {
+  const channels: Dimension | undefined = x.shape[1];
+  if (x.shape.length !== rank || typeof channels !== "number")
+    throw new StriateError({
+      subject,
+      found: `an input of ${formatShape(x.shape)}`,
+      expected: rank === 2 ? "[batch, features]" : `[batch, channels${", size".repeat(rank - 2)}]`,
+      mend: rank === 2 ? "Put `flatten()` before it" : undefined,
+    });
+  return channels;
+}
+
+/**
+ * Refuses windows that leave a remainder: output = (input + padding - kernel) / stride + 1 must be whole.
+ */
+export function requireExact(
+  subject: string,
+  x: Value,
+  { kernel, stride, pads, dilation }: Readonly<Record<"kernel" | "stride" | "pads" | "dilation", readonly number[]>>,
+): void {
+  x.shape.slice(2).forEach((length, axis) => {
+    const extent = dilation[axis]! * (kernel[axis]! - 1) + 1;
+    const added = pads[axis]! + pads[axis + 2]!;
+    const room = typeof length === "number" ? length + added - extent : Number.NaN;
+    if (room % stride[axis]! === 0) return;
+    throw new StriateError({
+      subject,
+      found: `(${length} + ${added} - ${extent}) / ${stride[axis]} + 1 positions along axis ${axis + 2}`,
+      expected: "a whole number, since `exact` is set (fractions are illegal)",
+      mend: "Change the input's size, kernel, stride or padding, or leave `exact` out to round down",
+    });
+  });
+}

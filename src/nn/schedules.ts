@@ -1,0 +1,49 @@
+/** Schedules: the learning rate at each step, as a factor of the base rate. */
+import { StriateError } from "../errors.ts";
+
+/** The factor at step `step` (from 0) of `steps`. */
+export type Schedule = (step: number, steps: number) => number;
+
+/** The base rate throughout. */
+export const constantRate = (): Schedule => () => 1;
+
+/** Multiplied by `factor` at each of the given parts of training (0.5: half-way). */
+export const stepDecay =
+  ({ at = [0.5, 0.75], factor = 0.1 }: { readonly at?: readonly number[]; readonly factor?: number } = {}): Schedule =>
+  (step, steps) =>
+    factor ** at.filter((part) => step >= part * steps).length;
+
+/** From the base rate down to `end` times it along half a cosine. Loshchilov and Hutter, ICLR 2017. */
+export const cosineDecay =
+  ({ end = 0 }: { readonly end?: number } = {}): Schedule =>
+  (step, steps) =>
+    end + (1 - end) * 0.5 * (1 + Math.cos((Math.PI * step) / Math.max(1, steps)));
+
+/**
+ * Up along half a cosine from 1 / 25 of the base rate to all of it in the first `warmUp` of training, then down to nearly
+ * nothing. L. Smith and N. Topin, "Super-convergence", 2018.
+ */
+export const oneCycle =
+  ({ warmUp = 0.3 }: { readonly warmUp?: number } = {}): Schedule =>
+  (step, steps) => {
+    const peak = warmUp * steps;
+    const between = (from: number, to: number, part: number) => to + ((from - to) * (1 + Math.cos(Math.PI * part))) / 2;
+    return step < peak ? between(1 / 25, 1, step / peak) : between(1, 1e-4, (step - peak) / Math.max(1, steps - peak));
+  };
+
+const schedules = { constant: constantRate, step: stepDecay, cosine: cosineDecay, "one-cycle": oneCycle };
+
+export type ScheduleName = keyof typeof schedules;
+export const scheduleNames = Object.keys(schedules) as ScheduleName[];
+
+/** A schedule by name, with its defaults. */
+export function scheduleOf(schedule: Schedule | ScheduleName): Schedule {
+  if (typeof schedule === "function") return schedule;
+  if (!Object.hasOwn(schedules, schedule))
+    throw new StriateError({
+      subject: "schedule",
+      found: `"${schedule}"`,
+      expected: `one of ${scheduleNames.join(", ")}`,
+    });
+  return schedules[schedule]();
+}
