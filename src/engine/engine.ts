@@ -13,7 +13,7 @@ export interface CompileOptions {
   readonly dimensions?: Readonly<Record<string, number>>;
   /**
    * Outputs that must be finite numbers for a run to count. A run in which one is not leaves the variables as they were
-   * before the run before it: a loss that is NaN condemns the update that led to it.
+   * before the run before it (a loss that is NaN condemns the update that led to it), and no later run changes them.
    */
   readonly finite?: readonly string[];
   /** Threads for the arithmetic; as many as there are cores by default. */

@@ -51,6 +51,7 @@ class ReferenceProgram implements Program {
   readonly #finite: readonly string[];
   #variables: Map<string, Tensor>;
   #previous: Map<string, Tensor>;
+  #halted = false;
 
   constructor(graph: Graph, variables: Tensors, options: CompileOptions) {
     this.#graph = options.dimensions ? bind(graph, options.dimensions) : graph;
@@ -63,10 +64,12 @@ class ReferenceProgram implements Program {
     for (const input of this.#graph.inputs) checkTensor("run", feeds[input.source.name], input);
     const all = new Map([...this.#variables, ...Object.entries(feeds)]);
     const { outputs, updates } = evaluateGraph(this.#graph, all);
-    const finite = this.#finite.every((name) => outputs.get(name)!.toArray().every(Number.isFinite));
-    const next = finite ? new Map([...this.#variables, ...updates]) : this.#previous;
-    this.#previous = this.#variables;
-    this.#variables = next;
+    if (!this.#halted) {
+      this.#halted = !this.#finite.every((name) => outputs.get(name)!.toArray().every(Number.isFinite));
+      const next = this.#halted ? this.#previous : new Map([...this.#variables, ...updates]);
+      this.#previous = this.#variables;
+      this.#variables = next;
+    }
     return outputs;
   }
 
@@ -76,6 +79,7 @@ class ReferenceProgram implements Program {
 
   async write(variables: Tensors): Promise<void> {
     for (const [name, tensor] of variables) if (this.#variables.has(name)) this.#variables.set(name, widen(tensor));
+    this.#halted = false;
   }
 
   async dispose(): Promise<void> {}

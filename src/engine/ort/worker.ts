@@ -34,6 +34,8 @@ interface Session {
   variables: RuntimeTensors;
   /** The variables before the last run. */
   previous: RuntimeTensors;
+  /** After a run that did not count, no update is made until variables are written. */
+  halted: boolean;
 }
 
 const sessions = new Map<number, Session>();
@@ -69,7 +71,7 @@ serve({
       logSeverityLevel: 3,
     });
     const held = toRuntimeAll(variables);
-    sessions.set(request.program, { session, request, variables: held, previous: held });
+    sessions.set(request.program, { session, request, variables: held, previous: held, halted: false });
   },
 
   async run({ program, feeds }: { program: number; feeds: PlainTensors }): Promise<PlainTensors> {
@@ -78,11 +80,13 @@ serve({
     const inputs: Record<string, RuntimeTensor> = Object.fromEntries(held.variables);
     for (const name in feeds) inputs[name] = toRuntime(feeds[name]!);
     const results = await held.session.run(inputs);
-    const counts = finite.every((name) => allFinite(results[name]!));
-    const next = new Map(counts ? held.variables : held.previous);
-    if (counts) for (const name of updates) next.set(name, results[nextName(name)]!);
-    held.previous = held.variables;
-    held.variables = next;
+    if (!held.halted) {
+      held.halted = !finite.every((name) => allFinite(results[name]!));
+      const next = new Map(held.halted ? held.previous : held.variables);
+      if (!held.halted) for (const name of updates) next.set(name, results[nextName(name)]!);
+      held.previous = held.variables;
+      held.variables = next;
+    }
     return Object.fromEntries(outputs.map((name) => [name, toPlain(results[name]!)]));
   },
 
@@ -94,6 +98,7 @@ serve({
   write({ program, variables }: { program: number; variables: PlainTensors }): void {
     const held = sessionOf(program);
     held.variables = new Map([...held.variables, ...toRuntimeAll(variables)]);
+    held.halted = false;
   },
 
   async dispose({ program }: { program: number }): Promise<void> {

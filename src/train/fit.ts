@@ -1,0 +1,254 @@
+/** Training. */
+import { type Batch, batches } from "../data/batches.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Engine } from "../engine/engine.ts";
+import { ort } from "../engine/ort/ort.ts";
+import { type Complaint, StriateError } from "../errors.ts";
+import { training } from "../graph/training.ts";
+import type { Input } from "../graph/value.ts";
+import { Model } from "../models/model.ts";
+import { crossEntropy, type Loss } from "../nn/losses.ts";
+import { type Optimiser, sgd } from "../nn/optimisers.ts";
+import { wholeNumber } from "../nn/options.ts";
+import { constantRate, type Schedule, type ScheduleName, scheduleOf } from "../nn/schedules.ts";
+import type { Layer } from "../nn/scope.ts";
+import { learningRateInput, step as trainingStep, targetInput, withLoss } from "../nn/step.ts";
+import { Random } from "../tensor/random.ts";
+import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { scalar, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkData, type Evaluation, Evaluator, namesOf } from "./evaluate.ts";
+import { countTop } from "./metrics.ts";
+import { Run } from "./run.ts";
+
+export interface FitOptions {
+  /** Measured after each epoch. */
+  readonly validation?: Dataset;
+  /** How often each image is seen; 10 by default. */
+  readonly epochs?: number;
+  /** Images a step; 128 by default, or all there are. */
+  readonly batchSize?: number;
+  /** SGD with momentum 0.9 by default. */
+  readonly optimiser?: Optimiser;
+  /** The base learning rate; the optimiser's own by default. */
+  readonly learningRate?: number;
+  readonly schedule?: Schedule | ScheduleName;
+  readonly loss?: Loss;
+  /** What weights, order of images and dropout are drawn from: 0 by default. */
+  readonly seed?: number;
+  /** What to call a model that is built from a layer. */
+  readonly name?: string;
+  readonly engine?: Engine;
+}
+
+export interface StepEvent {
+  readonly kind: "step";
+  /** From 1. */
+  readonly step: number;
+  readonly steps: number;
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Of this step's batch, before its update. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly learningRate: number;
+  readonly imagesPerSecond: number;
+  readonly secondsLeft: number;
+}
+
+export interface EpochEvent {
+  readonly kind: "epoch";
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Means over the epoch's batches, as they were trained on. */
+  readonly loss: number;
+  readonly top1: number;
+  readonly validation?: Evaluation;
+  readonly seconds: number;
+}
+
+export type FitEvent = StepEvent | EpochEvent;
+
+export interface FitResult {
+  readonly model: Model;
+  readonly history: readonly EpochEvent[];
+  /** Steps made; fewer than asked for when the run was stopped. */
+  readonly steps: number;
+  readonly stopped: boolean;
+}
+
+/** Training that could not go on. What was trained until then is kept. */
+export class TrainingError extends StriateError {
+  /** With the last weights whose loss was a finite number. */
+  readonly model: Model;
+  readonly history: readonly EpochEvent[];
+
+  constructor(complaint: Complaint, model: Model, history: readonly EpochEvent[]) {
+    super(complaint);
+    this.name = "TrainingError";
+    this.model = model;
+    this.history = history;
+  }
+}
+
+/**
+ * Trains a model, or a new one of a layer, on a dataset: each step is one graph of forward pass, loss, gradients and
+ * update. The same seed gives the same weights to the bit on one machine and engine.
+ * @throws StriateError (from `result`) when data and model do not fit; TrainingError when the loss is no longer a number
+ *
+ * @example
+ * import { fit, linesData, linesNetwork } from "striate";
+ *
+ * const data = linesData({ seed: 1, split: "train", count: 64 });
+ * const run = fit(linesNetwork(), data, { epochs: 2, batchSize: 32, seed: 1 });
+ * for await (const event of run) if (event.kind === "epoch") console.assert(event.loss > 0);
+ * const { model } = await run.result;
+ */
+export function fit(network: Model | Layer, data: Dataset, options: FitOptions = {}): Run<FitEvent, FitResult> {
+  return new Run((emit, signal) => train(network, data, options, emit, signal));
+}
+
+async function train(
+  network: Model | Layer,
+  data: Dataset,
+  options: FitOptions,
+  emit: (event: FitEvent) => Promise<void>,
+  signal: AbortSignal,
+): Promise<FitResult> {
+  const { seed = 0, engine = ort, loss = crossEntropy, optimiser = sgd({ momentum: 0.9 }), validation } = options;
+  const epochs = wholeNumber("fit", "epochs", options.epochs ?? 10);
+  const batchSize = Math.min(wholeNumber("fit", "batchSize", options.batchSize ?? 128), data.count);
+  const base = options.learningRate ?? optimiser.learningRate;
+  if (!(base > 0 && Number.isFinite(base)))
+    throw new StriateError({ subject: "fit", found: `learning rate ${base}`, expected: "a number above 0" });
+  const schedule = scheduleOf(options.schedule ?? constantRate());
+  const model = modelFor(network, data, options.name ?? "model", seed);
+  checkData(model, data);
+  if (validation) checkData(model, validation);
+
+  const { graph, state } = trainingStep(withLoss(training(model.graph), loss), optimiser);
+  const program = await engine.compile(graph, new Map([...model.variables, ...state]), {
+    dimensions: { batch: batchSize },
+    finite: ["loss"],
+  });
+  const evaluator = validation && (await Evaluator.compile(model, { loss, engine }));
+  const [input, prediction] = namesOf(model);
+  const perEpoch = Math.floor(data.count / batchSize);
+  const steps = perEpoch * epochs;
+  const history: EpochEvent[] = [];
+  const trained = async (): Promise<Model> => {
+    const variables = await program.read([...model.variables.keys()]);
+    return model.with({ variables });
+  };
+
+  const start = performance.now();
+  let step = 0;
+  try {
+    for (let epoch = 1; epoch <= epochs && !signal.aborted; epoch++) {
+      const epochStart = performance.now();
+      let [lossSum, correct, made] = [0, 0, 0];
+      const order = batches(data, { size: batchSize, shuffle: true, seed, epoch, lastPartial: "drop" });
+      for await (const { batch, outputs, learningRate } of ahead(order, (batch) => {
+        const learningRate = base * schedule(step++, steps);
+        return {
+          learningRate,
+          outputs: program.run({
+            [input]: batch.images,
+            [targetInput]: batch.labels,
+            [learningRateInput]: scalar(learningRate),
+            ...randomFeeds(graph.inputs, seed, step, batchSize),
+          }),
+        };
+      })) {
+        const lossNow = outputs.get("loss")!.item();
+        const done = (epoch - 1) * perEpoch + made + 1;
+        if (!Number.isFinite(lossNow)) throw await diverged(done, lossNow, base, await trained(), history);
+        const right = countTop(outputs.get(prediction)!, batch.labels, 1);
+        lossSum += lossNow;
+        correct += right;
+        made++;
+        const seconds = (performance.now() - start) / 1000;
+        await emit({
+          kind: "step",
+          step: done,
+          steps,
+          epoch,
+          epochs,
+          loss: lossNow,
+          accuracy: right / batchSize,
+          learningRate,
+          imagesPerSecond: (done * batchSize) / seconds,
+          secondsLeft: (seconds / done) * (steps - done),
+        });
+        if (signal.aborted) break;
+      }
+      if (made < perEpoch) break;
+      const event: EpochEvent = {
+        kind: "epoch",
+        epoch,
+        epochs,
+        loss: lossSum / made,
+        top1: correct / (made * batchSize),
+        validation: evaluator && validation && (await evaluator.measure((await trained()).variables, validation)),
+        seconds: (performance.now() - epochStart) / 1000,
+      };
+      history.push(event);
+      await emit(event);
+    }
+    return { model: await trained(), history, steps: step, stopped: signal.aborted };
+  } finally {
+    await Promise.all([program.dispose(), evaluator?.dispose()]);
+  }
+}
+
+/** The model itself, or a new one of the layer, told how its input is made and what its classes are called. */
+function modelFor(network: Model | Layer, data: Dataset, name: string, seed: number): Model {
+  const model = network instanceof Model ? network : Model.build(network, { name, input: data.inputShape, seed });
+  return model.with({ preprocessing: model.preprocessing ?? data.preprocessing, classes: model.classes ?? data.classes });
+}
+
+const diverged = async (
+  step: number,
+  loss: number,
+  rate: number,
+  model: Model,
+  history: readonly EpochEvent[],
+): Promise<TrainingError> =>
+  new TrainingError(
+    {
+      subject: "fit",
+      found: `a loss of ${loss} at step ${step}`,
+      expected: "a finite number",
+      mend: `The weights from before it are kept. Train with a smaller learning rate than ${rate}`,
+    },
+    model,
+    history,
+  );
+
+/** One batch is prepared and sent while the one before is computed. */
+async function* ahead<Rest extends { outputs: Promise<ReadonlyMap<string, Tensor>> }>(
+  order: Iterable<Batch>,
+  run: (batch: Batch) => Rest,
+): AsyncGenerator<Omit<Rest, "outputs"> & { batch: Batch; outputs: ReadonlyMap<string, Tensor> }> {
+  let waiting: ({ batch: Batch } & Rest) | undefined;
+  for (const batch of order) {
+    const next = { batch, ...run(batch) };
+    next.outputs.catch(() => {});
+    if (waiting) yield { ...waiting, outputs: await waiting.outputs };
+    waiting = next;
+  }
+  if (waiting) yield { ...waiting, outputs: await waiting.outputs };
+}
+
+/** This step's numbers for the graph's random inputs: a stream for each input, sample and step. */
+function randomFeeds(inputs: readonly Input[], seed: number, step: number, batch: number): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { source, shape, dtype } of inputs) {
+    if (source.kind !== "random") continue;
+    const bound = shape.map((dimension) => (dimension === "batch" ? batch : dimension)) as Shape;
+    const random = new Random(seed, "random", source.name, step);
+    const draw = source.distribution === "uniform" ? () => random.uniform() : () => random.normal();
+    feeds[source.name] = tensor(Array.from({ length: sizeOf(bound) }, draw), bound, dtype);
+  }
+  return feeds;
+}
