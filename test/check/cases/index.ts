@@ -1,0 +1,46 @@
+import { GatherElements, ScatterElements } from "../../../src/ops/core/index.ts";
+import { Resize } from "../../../src/ops/resize.ts";
+import { moving, type OpCase, type OperandSpec, row } from "../case.ts";
+import { exactly, integer } from "../draw.ts";
+
+const indices = (draw: OperandSpec["draw"], ...shape: readonly (number | string)[]): OperandSpec => ({
+  shape,
+  dtype: "int64",
+  draw,
+});
+
+export const indexCases: readonly OpCase[] = [
+  row(
+    GatherElements,
+    "along the last axis, some twice",
+    [moving(["batch", 4]), indices(exactly(0, 3, 3, -1, 2, 2), "batch", 3)],
+    { attributes: { axis: 1 } },
+  ),
+  row(GatherElements, "along the first axis, of fewer columns", [moving([3, 4]), indices(integer(-3, 2), 5, 2)]),
+  row(
+    ScatterElements,
+    "added, some twice",
+    [moving(["batch", 4]), indices(exactly(0, 3, 3, -1, 2, 2), "batch", 3), moving(["batch", 3])],
+    { attributes: { axis: 1, reduction: "add" } },
+  ),
+  row(ScatterElements, "put in place", [moving([4, 2]), indices(exactly(0, 3, 2, -3), 2, 2), moving([2, 2])]),
+];
+
+const scales = (...values: readonly number[]): OperandSpec => ({
+  shape: [values.length],
+  draw: exactly(...values),
+  constant: true,
+});
+const nearest = {
+  attributes: { coordinate_transformation_mode: "asymmetric", mode: "nearest", nearest_mode: "floor" },
+  operands: ([x, by]: readonly (import("../../../src/graph/value.ts").Value | undefined)[]) => [x, undefined, by],
+};
+
+export const resizeCases: readonly OpCase[] = [
+  row(Resize, "twice the height, three times the width", [moving(["batch", 2, 3, 2]), scales(1, 1, 2, 3)], nearest),
+  row(Resize, "sizes that have names", [moving(["batch", 2, "height", 2]), scales(1, 1, 3, 1)], {
+    ...nearest,
+    dimensions: { height: 2 },
+  }),
+  row(Resize, "one axis", [moving(["batch", 2, 3]), scales(1, 1, 2)], nearest),
+];

@@ -1,0 +1,4 @@
+/** The engines that every operator is held against the reference with. */
+import type { Engine } from "../../src/engine/engine.ts";
+
+export const engines: readonly Engine[] = [];
