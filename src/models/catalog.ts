@@ -29,7 +29,7 @@ const digits: Recipe = {
   optimiser: "sgd",
   batchSize: 64,
   learningRate: 0.1,
-  weightDecay: 1e-4,
+  weightDecay: 5e-4,
   schedule: "one-cycle",
 };
 

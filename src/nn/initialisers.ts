@@ -14,7 +14,7 @@ function fans(shape: Shape): { fanIn: number; fanOut: number } {
 const draw = (shape: Shape, next: () => number): Tensor => tensor(Array.from({ length: sizeOf(shape) }, next), shape);
 
 /** Every element the same. */
-export const constantOf =
+export const fill =
   (value: number): Initialiser =>
   (shape) =>
     full(shape, value);

@@ -8,7 +8,7 @@ import { dropoutOf } from "../ops/dropout.ts";
 import { linearTransform } from "../ops/matmul.ts";
 import { averagePool, globalAveragePool as globalAveragePoolOf, maxPool } from "../ops/pool.ts";
 import { softmax as softmaxOf } from "../ops/softmax.ts";
-import { constantOf, heNormal, type Initialiser } from "./initialisers.ts";
+import { fill, heNormal, type Initialiser } from "./initialisers.ts";
 import { channelsOf, type Each, type Padding, padsOf, pair, requireExact, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
@@ -66,7 +66,7 @@ export function conv2d(options: Conv2dOptions): Layer {
       });
     if (options.exact) requireExact(subject, x, { kernel, stride, pads, dilation });
     const weight = scope.parameter("weight", [channels, inputs / groups, ...kernel], options.initialiser ?? heNormal);
-    const bias = options.bias === false ? undefined : scope.parameter("bias", [channels], constantOf(0));
+    const bias = options.bias === false ? undefined : scope.parameter("bias", [channels], fill(0));
     return conv(x, weight, bias, { strides: stride, dilations: dilation, pads, group: groups });
   };
 }
@@ -84,7 +84,7 @@ export function linear({ features, bias = true, initialiser = heNormal }: Linear
   wholeNumber("linear", "features", features);
   return (x, scope) => {
     const weight = scope.parameter("weight", [features, channelsOf("linear", x, 2)], initialiser);
-    return linearTransform(x, weight, bias ? scope.parameter("bias", [features], constantOf(0)) : undefined);
+    return linearTransform(x, weight, bias ? scope.parameter("bias", [features], fill(0)) : undefined);
   };
 }
 

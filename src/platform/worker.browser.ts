@@ -1,8 +1,8 @@
 /** Threads in a browser: the twin of worker.ts. */
 import { answer, type Handlers, Peer, type Post } from "./calls.ts";
 
-export function startWorker(url: URL): Peer {
-  const worker = new Worker(url, { type: "module" });
+/** The near end of a worker that was just started. */
+export function peerOf(worker: Worker): Peer {
   const peer = new Peer({
     post: (message, transfer) => worker.postMessage(message, transfer),
     busy: () => {},
@@ -12,6 +12,8 @@ export function startWorker(url: URL): Peer {
   worker.onerror = (event) => peer.fail(new Error(event.message || "the worker could not be started"));
   return peer;
 }
+
+export const startWorker = (url: URL): Peer => peerOf(new Worker(url, { type: "module" }));
 
 export function serve(handlers: Handlers): void {
   const scope = globalThis as unknown as { postMessage: Post; onmessage: (event: MessageEvent) => void };

@@ -4,7 +4,7 @@ import { type Graph, nodesOf } from "../../graph/graph.ts";
 import { bind } from "../../graph/rewrite.ts";
 import { encode } from "../../onnx/encode.ts";
 import type { Peer } from "../../platform/calls.ts";
-import { coreCount, startWorker } from "../../platform/worker.ts";
+import { coreCount } from "../../platform/worker.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import {
   type CompileOptions,
@@ -15,8 +15,8 @@ import {
   type Tensors,
 } from "../engine.ts";
 import { lower } from "./lower.ts";
+import { startEngine } from "./start.ts";
 import type { OpenRequest, PlainTensor, PlainTensors } from "./worker.ts";
-import { workerUrl } from "./worker-url.ts";
 
 const plain = (tensors: Iterable<readonly [string, Tensor]>): PlainTensors =>
   Object.fromEntries([...tensors].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]));
@@ -70,7 +70,7 @@ class Ort implements Engine {
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
     const lowered = lower(bound);
-    this.#worker ??= startWorker(workerUrl());
+    this.#worker ??= startEngine();
     const program = this.#programs++;
     const request: OpenRequest = {
       program,

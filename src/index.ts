@@ -1,0 +1,45 @@
+/** The public API of Striate. */
+export { type LayerSummary, type Summary, summary } from "./analyse/summary.ts";
+export { type GradientOptions, gradient, gradientsOf } from "./autodiff/gradient.ts";
+export { type Batch, type BatchOptions, batches } from "./data/batches.ts";
+export { Dataset, type DatasetParts } from "./data/dataset.ts";
+export { mnist } from "./data/mnist.ts";
+export { pictureTensor } from "./data/picture.ts";
+export type { CompileOptions, Engine, Program, Tensors } from "./engine/engine.ts";
+export { ort } from "./engine/ort/ort.ts";
+export { reference } from "./engine/reference.ts";
+export { type Complaint, StriateError } from "./errors.ts";
+export { type Graph, makeGraph, nodesOf, printGraph, type Update, variablesOf } from "./graph/graph.ts";
+export { bind, foldConstants, rewrite } from "./graph/rewrite.ts";
+export { training } from "./graph/training.ts";
+export {
+  constant,
+  type Dimension,
+  type Input,
+  inputValue,
+  type Node,
+  parameterValue,
+  stateValue,
+  type Value,
+  type ValueType,
+  type Variable,
+} from "./graph/value.ts";
+export { type CatalogEntry, catalog, catalogEntry } from "./models/catalog.ts";
+export { type LeNetOptions, lenet5 } from "./models/lenet.ts";
+export { linesNetwork } from "./models/lines.ts";
+export { load, Model, type ModelParts } from "./models/model.ts";
+export * from "./nn/initialisers.ts";
+export * from "./nn/layers.ts";
+export { crossEntropy, type Loss, meanSquaredError } from "./nn/losses.ts";
+export { type AdamOptions, adam, type Optimiser, type SgdOptions, sgd, type UpdateContext } from "./nn/optimisers.ts";
+export * from "./nn/schedules.ts";
+export { type Layer, Scope, shared } from "./nn/scope.ts";
+export { step, withLoss } from "./nn/step.ts";
+export { decode } from "./onnx/decode.ts";
+export { encode } from "./onnx/encode.ts";
+export type { DType } from "./tensor/dtype.ts";
+export { Random } from "./tensor/random.ts";
+export { full, scalar, stack, Tensor, tensor, zeros } from "./tensor/tensor.ts";
+export { type Evaluation, evaluate, predict } from "./train/evaluate.ts";
+export { type EpochEvent, type FitEvent, type FitOptions, type FitResult, fit, TrainingError } from "./train/fit.ts";
+export { Run } from "./train/run.ts";
