@@ -38,7 +38,7 @@ export function decodeTensor(proto: TensorProto, subject: string): Tensor {
   if (proto.rawData.length > 0 || size === 0) {
     const expected = size * dtypes[dtype].bytes;
     if (proto.rawData.length !== expected) throw wrongSize(proto.rawData.length, "bytes", expected);
-    return new Tensor(dtype, shape, new dtypes[dtype].array(proto.rawData.slice().buffer));
+    return new Tensor(dtype, shape, new dtypes[dtype].array(new Uint8Array(proto.rawData).buffer));
   }
   const listed = listedData(proto, dtype);
   if (listed.length !== size) throw wrongSize(listed.length, "elements", size);

@@ -1,6 +1,9 @@
-/** The safetensors format, for writing: https://huggingface.co/docs/safetensors */
+/** The safetensors format: https://huggingface.co/docs/safetensors */
+import * as valibot from "valibot";
+import { StriateError } from "../errors.ts";
 import { type DType, dtypes } from "./dtype.ts";
-import type { Tensor } from "./tensor.ts";
+import { sizeOf } from "./shape.ts";
+import { Tensor } from "./tensor.ts";
 
 const names: Readonly<Record<DType, string>> = {
   float32: "F32",
@@ -36,4 +39,74 @@ export function encodeSafetensors(tensors: ReadonlyMap<string, Tensor>): Uint8Ar
     offset += data.byteLength;
   }
   return bytes;
+}
+
+const natural = valibot.pipe(valibot.number(), valibot.safeInteger(), valibot.minValue(0));
+const entrySchema = valibot.strictObject({
+  dtype: valibot.picklist(Object.values(names)),
+  shape: valibot.array(natural),
+  data_offsets: valibot.strictTuple([natural, natural]),
+});
+
+/** The longest header that is read: the limit of the format's own implementation. */
+const longestHeader = 100_000_000;
+
+/**
+ * The tensors of a safetensors file, by name. The bytes are not trusted: the data must be laid out without holes or
+ * overlaps, and every tensor's length must be what its type and shape say.
+ * @param subject what to call the file in errors
+ * @throws StriateError naming the tensor and field at fault
+ */
+export function decodeSafetensors(bytes: Uint8Array, subject: string): Map<string, Tensor> {
+  const { header, start } = readHeader(bytes, subject);
+  const entries = Object.entries(header)
+    .filter(([name]) => name !== "__metadata__")
+    .map(([name, value]) => ({ name, ...checkEntry(name, value, subject) }))
+    .sort(
+      (left, right) => left.data_offsets[0] - right.data_offsets[0] || left.data_offsets[1] - right.data_offsets[1],
+    );
+  let end = 0;
+  const tensors = new Map<string, Tensor>();
+  for (const { name, dtype, shape, data_offsets } of entries) {
+    const place = `${subject}, tensor "${name}"`;
+    const [from, to] = data_offsets;
+    const length = sizeOf(shape) * dtypes[dtype].bytes;
+    if (from !== end || to - from !== length || start + to > bytes.length)
+      throw new StriateError({
+        subject: place,
+        found: `data_offsets [${from}, ${to}]`,
+        expected: `[${end}, ${end + length}] for ${dtype} [${shape}], within ${bytes.length - start} bytes of data`,
+      });
+    end = to;
+    const data = new dtypes[dtype].array(new Uint8Array(bytes.subarray(start + from, start + to)).buffer);
+    tensors.set(name, new Tensor(dtype, shape, data));
+  }
+  if (start + end !== bytes.length)
+    throw new StriateError({ subject, found: `${bytes.length - start} bytes of data`, expected: `${end}` });
+  return tensors;
+}
+
+function readHeader(bytes: Uint8Array, subject: string): { header: Record<string, unknown>; start: number } {
+  const expected = "a safetensors file";
+  if (bytes.length < 8) throw new StriateError({ subject, found: `${bytes.length} bytes`, expected });
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  if (length > Math.min(bytes.length - 8, longestHeader))
+    throw new StriateError({ subject, found: `a header of ${length} bytes in ${bytes.length}`, expected });
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length));
+    const header: unknown = JSON.parse(text);
+    if (typeof header === "object" && header !== null && !Array.isArray(header))
+      return { header: header as Record<string, unknown>, start: 8 + length };
+  } catch (cause) {
+    throw new StriateError({ subject, found: "a header that is not JSON", expected, cause });
+  }
+  throw new StriateError({ subject, found: "a header that is not an object", expected });
+}
+
+function checkEntry(name: string, value: unknown, subject: string) {
+  const result = valibot.safeParse(entrySchema, value);
+  if (!result.success)
+    throw new StriateError({ subject: `${subject}, tensor "${name}"`, found: result.issues[0].message });
+  const dtype = (Object.keys(names) as DType[]).find((each) => names[each] === result.output.dtype)!;
+  return { ...result.output, dtype };
 }
