@@ -192,12 +192,20 @@ function attributeOf(attribute: AttributeProto, { kind }: AttributeDeclaration, 
     case "int":
       return whole(attribute.i);
     case "string":
-      return new TextDecoder("utf-8", { fatal: true }).decode(attribute.s);
+      return text(attribute.s, place);
     case "floats":
       return attribute.floats;
     case "ints":
       return attribute.ints.map(whole);
     case "tensor":
       return decodeTensor(attribute.t!, place);
+  }
+}
+
+function text(bytes: Uint8Array, place: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new StriateError({ subject: place, found: "a text that is not UTF-8", expected: "UTF-8", cause });
   }
 }
