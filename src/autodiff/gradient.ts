@@ -7,7 +7,7 @@ import { constant, type Node, type Value } from "../graph/value.ts";
 import { zerosLike } from "../ops/core/broadcast.ts";
 import { add } from "../ops/core/elementwise.ts";
 import { isFloat } from "../tensor/dtype.ts";
-import { formatShape, sizeOf } from "../tensor/shape.ts";
+import { formatShape, sameShape, sizeOf } from "../tensor/shape.ts";
 import { full } from "../tensor/tensor.ts";
 
 export interface GradientOptions {
@@ -33,6 +33,12 @@ export function gradientsOf(
       found: `a value of shape ${formatShape(of.shape)}`,
       expected: "one number, such as a loss",
       mend: "Sum or average it first, or give a `seed`, the gradient to start from",
+    });
+  if (seed && !sameShape(seed.shape, of.shape))
+    throw new StriateError({
+      subject: "gradient",
+      found: `a seed of shape ${formatShape(seed.shape)}`,
+      expected: `${formatShape(of.shape)}, as the value that is differentiated`,
     });
   const targets = new Set(withRespectTo);
   const nodes = nodesBehind([of]);

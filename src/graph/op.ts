@@ -63,6 +63,8 @@ export interface Op<A extends object = Attributes> {
   readonly attributes: { readonly [K in keyof A]-?: DeclarationFor<Exclude<A[K], undefined>> };
   /** The fewest and most operands. */
   readonly arity: readonly [number, number];
+  /** Which operands among those fewest may be left out all the same. */
+  readonly optional?: readonly number[];
   /** The outputs' types, from the inputs' types (and values, where those are constants). */
   infer(inputs: readonly (Value | undefined)[], attributes: A): readonly ValueType[];
   /** The meaning, in plain loops: float64 for floats (in whichever float type the data comes), exact for integers. */
@@ -98,6 +100,9 @@ export function apply<A extends object>(
       found: `${present} inputs`,
       expected: op.arity[0] === op.arity[1] ? `${op.arity[0]}` : `${op.arity[0]} to ${op.arity[1]}`,
     });
+  const missing = inputs.findIndex((input, index) => !input && index < op.arity[0] && !op.optional?.includes(index));
+  if (missing >= 0)
+    throw new StriateError({ subject: op.name, found: `nothing for input ${missing}`, expected: "a value" });
   const attributes: Record<string, AttributeValue | undefined> = {};
   for (const [name, declaration] of Object.entries<AttributeDeclaration>(op.attributes))
     attributes[name] = (given as Attributes)[name] ?? declaration.default;

@@ -1,4 +1,5 @@
 /** Functions from graph to graph. */
+import type { Tensor } from "../tensor/tensor.ts";
 import { type Graph, makeGraph, nodesOf, type Update } from "./graph.ts";
 import { apply } from "./op.ts";
 import { atScope } from "./scope.ts";
@@ -53,8 +54,9 @@ export function rewrite(
 
 /** A graph whose named dimensions have become numbers, its shapes inferred anew and its constants folded. */
 export function bind(graph: Graph, dimensions: Readonly<Record<string, number>>): Graph {
+  const lengthOf = (name: string) => (Object.hasOwn(dimensions, name) ? dimensions[name]! : name);
   const bound = (shape: readonly Dimension[]): Dimension[] =>
-    shape.map((dimension) => (typeof dimension === "string" ? (dimensions[dimension] ?? dimension) : dimension));
+    shape.map((dimension) => (typeof dimension === "string" ? lengthOf(dimension) : dimension));
   const leaves = new Map<Value, Value>();
   for (const input of graph.inputs)
     if (input.shape.some((dimension) => typeof dimension === "string"))
@@ -81,7 +83,9 @@ function foldNode(node: Node): readonly Value[] | undefined {
     shape.reduce<number>((size, dimension) => (typeof dimension === "number" ? size * dimension : Infinity), 1);
   if (!node.outputs.every((output) => elements(output) <= largestFolded)) return undefined;
   const known = node.op.fold?.(node.inputs, node.attributes);
-  if (known !== undefined) return known.map(constant);
+  const constants = (tensors: readonly Tensor[]) =>
+    tensors.map((tensor, index) => constant(tensor.cast(node.outputs[index]!.dtype)));
+  if (known !== undefined) return constants(known);
   if (!node.inputs.every((input) => input === undefined || constantOf(input) !== undefined)) return undefined;
-  return node.op.evaluate(node.inputs.map(constantOf), node.attributes).map(constant);
+  return constants(node.op.evaluate(node.inputs.map(constantOf), node.attributes));
 }

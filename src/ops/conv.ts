@@ -3,13 +3,18 @@ import { StriateError } from "../errors.ts";
 import { apply, defineOp, type Op, striateDomain } from "../graph/op.ts";
 import { type Dimension, fixedShape, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
-import { formatShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { slice } from "./core/arrange.ts";
 import { reduceSum } from "./core/reduce.ts";
-import { reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
+import { lengthened, reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
 import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate } from "./correlate.ts";
 import { padsOf } from "./window.ts";
+
+function checkBias(subject: string, bias: Value | undefined, filters: Dimension): void {
+  if (bias && !sameShape(bias.shape, [filters]))
+    throw new StriateError({ subject, found: `a bias of ${formatShape(bias.shape)}`, expected: `${filters} numbers` });
+}
 
 const macsOf = (output: Shape, weight: Shape): number => sizeOf(output) * sizeOf(weight.slice(1));
 
@@ -22,8 +27,9 @@ export const Conv = defineOp<ConvAttributes>({
   domain: "",
   attributes: convAttributes,
   arity: [2, 3],
-  infer: ([x, w], attributes) => {
+  infer: ([x, w, bias], attributes) => {
     const { shape } = convGeometry("Conv", x!.shape, w!.shape, attributes);
+    checkBias("Conv", bias, w!.shape[0]!);
     return [{ dtype: x!.dtype, shape: [x!.shape[0]!, w!.shape[0]!, ...shape] }];
   },
   evaluate: ([x, w, bias], attributes) => {
@@ -95,7 +101,7 @@ export const ConvInputGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
       ({ input, output, kernel, stride, dilation, before, after }) =>
         input + before + after - ((output - 1) * stride + dilation * (kernel - 1) + 1),
     );
-    return [convTranspose(g!, w!, { ...attributes, output_padding })];
+    return [convTranspose(g!, w!, { ...attributes, auto_pad: "NOTSET", pads: padsOf(axes), output_padding })];
   },
 });
 
@@ -140,12 +146,13 @@ function swappedConvolution(x: Value, g: Value, attributes: ConvAttributes): Val
     ...Array.from({ length: rank - first.length }, (_, axis) => axis + first.length),
   ];
   const rank = x.shape.length;
+  const pads = padsOf(convAxes(x.shape, weightShape(x.shape, g.shape, attributes), attributes));
   const grouped = transpose(reshape(x, [batch!, group, channels! / group, ...spatial]), swap(rank + 1, [2, 1, 0]));
   const full = conv(
     reshape(grouped, [channels! / group, group * batch!, ...spatial]),
     transpose(g, swap(rank, [1, 0])),
     undefined,
-    { group, pads: attributes.pads, strides: dilations, dilations: strides },
+    { group, pads, strides: dilations, dilations: strides },
   );
   const cropped = kernel_shape!.reduce<Value>(
     (value, end, axis) => (value.shape[axis + 2] === end ? value : slice(value, { axis: axis + 2, start: 0, end })),
@@ -185,18 +192,30 @@ function transposedShape(x: readonly Dimension[], w: readonly Dimension[], attri
   const { group, auto_pad, strides, dilations, pads, output_padding } = attributes;
   if (auto_pad !== "NOTSET")
     throw new StriateError({ subject: "ConvTranspose", found: `auto_pad ${auto_pad}`, expected: "explicit padding" });
-  if (x.length !== w.length || rank < 1 || (typeof x[1] === "number" && x[1] !== w[0]))
+  if (
+    x.length !== w.length ||
+    rank < 1 ||
+    (typeof x[1] === "number" && x[1] !== w[0]) ||
+    (w[0] as number) % group !== 0
+  )
     throw new StriateError({
       subject: "ConvTranspose",
       found: `an input of ${formatShape(x)} and weights of ${formatShape(w)}`,
-      expected: "[batch, channels, spatial...] and [channels, filters / groups, kernel...]",
+      expected: `[batch, channels, spatial...] and [channels, filters / groups, kernel...], channels a multiple of ${group}`,
     });
   const spatial = x.slice(2).map((length, axis): Dimension => {
     const stride = strides?.[axis] ?? 1;
     const extent = (dilations?.[axis] ?? 1) * ((w[axis + 2] as number) - 1) + 1;
     const cut = (pads?.[axis] ?? 0) + (pads?.[axis + rank] ?? 0);
-    const added = extent - stride - cut + (output_padding?.[axis] ?? 0);
-    if (typeof length === "string") return `${stride}*${length}+${added}`;
+    const extra = output_padding?.[axis] ?? 0;
+    if (extra < 0 || extra >= stride)
+      throw new StriateError({
+        subject: "ConvTranspose",
+        found: `output padding ${output_padding!.join("x")}`,
+        expected: `less than the stride, ${stride}, along axis ${axis}`,
+      });
+    const added = extent - stride - cut + extra;
+    if (typeof length === "string") return lengthened(stride === 1 ? length : `${stride}*(${length})`, added);
     const size = stride * length + added;
     if (size < 1)
       throw new StriateError({ subject: "ConvTranspose", found: `padding ${cut}`, expected: "less than the output" });
@@ -215,7 +234,11 @@ export const ConvTranspose = defineOp<ConvTransposeAttributes>({
   domain: "",
   attributes: { ...convAttributes, output_padding: { kind: "ints" } },
   arity: [2, 3],
-  infer: ([x, w], attributes) => [{ dtype: x!.dtype, shape: transposedShape(x!.shape, w!.shape, attributes) }],
+  infer: ([x, w, bias], attributes) => {
+    const shape = transposedShape(x!.shape, w!.shape, attributes);
+    checkBias("ConvTranspose", bias, shape[1]!);
+    return [{ dtype: x!.dtype, shape }];
+  },
   evaluate: ([x, w, bias], attributes) => {
     const shape = transposedShape(x!.shape, w!.shape, attributes) as Shape;
     const [input, weight] = [x!.numbers, w!.numbers];

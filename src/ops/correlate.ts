@@ -1,7 +1,7 @@
 /** What the convolutions share: their geometry, and the triples of output, input and weight that they multiply. */
 import { StriateError } from "../errors.ts";
 import type { Dimension } from "../graph/value.ts";
-import { formatShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import { slide, tapsOf, type WindowAttributes, type WindowAxis, windowAttributes } from "./window.ts";
 
 export interface ConvAttributes extends WindowAttributes {
@@ -34,6 +34,12 @@ export function convGeometry(
     });
   if (typeof filters === "number" && filters % group !== 0)
     throw new StriateError({ subject, found: `${filters} filters`, expected: `a multiple of the ${group} groups` });
+  if (attributes.kernel_shape && !sameShape(attributes.kernel_shape, kernel))
+    throw new StriateError({
+      subject,
+      found: `kernel_shape ${formatShape(attributes.kernel_shape)} and weights of ${formatShape(w)}`,
+      expected: "one kernel",
+    });
   return slide(subject, x.slice(2), kernel, attributes);
 }
 

@@ -3,11 +3,16 @@ import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
-import { broadcastStrides, formatShape, offsets, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { broadcastStrides, formatShape, offsets, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { broadcastShapes, broadcastTensorShapes, sumTo } from "./core/broadcast.ts";
 import { add, mul } from "./core/elementwise.ts";
 import { transpose } from "./core/shape.ts";
+
+function checkTypes(subject: string, a: Value, b: Value): void {
+  if (a.dtype !== b.dtype)
+    throw new StriateError({ subject, found: `${a.dtype} by ${b.dtype}`, expected: "one element type" });
+}
 
 /**
  * Products of the matrices in the last two axes, [..., m, k] by [..., k, n]; the leading axes broadcast.
@@ -20,6 +25,7 @@ export const MatMul = defineOp<Record<never, never>>({
   arity: [2, 2],
   infer: ([a, b]) => {
     const [left, right] = [a!.shape, b!.shape];
+    checkTypes("MatMul", a!, b!);
     if (left.length < 2 || right.length < 2 || left.at(-1) !== right.at(-2))
       throw new StriateError({
         subject: "MatMul",
@@ -88,15 +94,19 @@ export const Gemm = defineOp<GemmAttributes>({
     transB: { kind: "int", default: 0 },
   },
   arity: [2, 3],
-  infer: ([a, b], { transA, transB }) => {
+  infer: ([a, b, c], { transA, transB }) => {
     const [left, right] = [turned(a!.shape, transA), turned(b!.shape, transB)];
+    checkTypes("Gemm", a!, b!);
     if (left.length !== 2 || right.length !== 2 || left[1] !== right[0])
       throw new StriateError({
         subject: "Gemm",
         found: `${formatShape(left)} by ${formatShape(right)}`,
         expected: "m x k by k x n",
       });
-    return [{ dtype: a!.dtype, shape: [left[0]!, right[1]!] }];
+    const shape = [left[0]!, right[1]!];
+    if (c && !sameShape(broadcastShapes([shape, c.shape], "Gemm"), shape))
+      throw new StriateError({ subject: "Gemm", found: `C of ${formatShape(c.shape)}`, expected: formatShape(shape) });
+    return [{ dtype: a!.dtype, shape }];
   },
   evaluate: ([a, b, c], { alpha, beta, transA, transB }) => {
     const [rows, inner] = turned(a!.shape, transA) as [number, number];

@@ -189,11 +189,17 @@ export const AveragePoolGradient: Op<AveragePoolAttributes> = defineOp<AveragePo
     const counts = divisors(axes, attributes.count_include_pad === 1);
     const share = div(g!, constant(tensor(counts, [1, 1, ...axes.map((axis) => axis.output)], g!.dtype)));
     const ones = constant(full([x[1]!, 1, ...kernel_shape!], 1, g!.dtype));
-    const pads = padsOf(axes);
+    const pads = padsOf(axes.map(withOverhang));
     const spread = convInputGradient(share, ones, shape!, { group: x[1]!, strides, dilations, pads, kernel_shape });
     return [spread];
   },
 });
+
+/** The axis with as much padding after it as its last window reaches, which may be more than there was. */
+function withOverhang(axis: WindowAxis): WindowAxis {
+  const { input, output, kernel, stride, dilation, before, after } = axis;
+  return { ...axis, after: Math.max(after, (output - 1) * stride + dilation * (kernel - 1) + 1 - before - input) };
+}
 
 /** The known geometry of a pooling node. */
 export const poolAxes = (x: Shape, attributes: PoolAttributes): WindowAxis[] => geometry("pool", x, attributes).axes!;

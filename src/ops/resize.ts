@@ -15,15 +15,16 @@ interface ResizeAttributes {
 }
 
 /** The whole-number factors of a nearest-neighbour enlargement. */
-function factors(scales: Tensor | undefined, attributes: ResizeAttributes): number[] {
+function factors(rank: number, scales: Tensor | undefined, attributes: ResizeAttributes): number[] {
   const values = scales?.toArray() ?? [];
   const { mode, coordinate_transformation_mode: coordinates, nearest_mode: rounding } = attributes;
   const supported = mode === "nearest" && coordinates === "asymmetric" && rounding === "floor";
-  if (!supported || values.some((scale) => !Number.isInteger(scale) || scale < 1))
+  const maps = values.length === rank && values[0] === 1 && values[1] === 1;
+  if (!supported || !maps || values.some((scale) => !Number.isInteger(scale) || scale < 1))
     throw new StriateError({
       subject: "Resize",
       found: `mode ${mode}, ${coordinates}, ${rounding}, scales [${values}]`,
-      expected: "mode nearest, asymmetric, floor, and constant whole scales",
+      expected: "mode nearest, asymmetric, floor, and constant whole scales, 1 for the batch and the channels",
     });
   return values;
 }
@@ -40,8 +41,9 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
     nearest_mode: { kind: "string", default: "round_prefer_floor" },
   },
   arity: [3, 3],
+  optional: [1],
   infer: ([x, , scales], attributes) => {
-    const by = factors(constantOf(scales), attributes);
+    const by = factors(x!.shape.length, constantOf(scales), attributes);
     const shape = x!.shape.map((length, axis): Dimension => {
       if (typeof length === "number") return length * by[axis]!;
       return by[axis] === 1 ? length : `${by[axis]}*${length}`;
@@ -49,7 +51,7 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
     return [{ dtype: x!.dtype, shape }];
   },
   evaluate: ([x, , scales], attributes) => {
-    const by = factors(scales, attributes);
+    const by = factors(x!.shape.length, scales, attributes);
     const shape = x!.shape.map((length, axis) => length * by[axis]!);
     const data = allocate(x!.dtype, sizeOf(shape));
     for (let index = 0; index < data.length; index++) data[index] = x!.data[sourceOf(index, x!.shape, shape, by)]!;
@@ -57,7 +59,11 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
   },
   gradient: (node, [g]) => {
     if (!g) return [];
-    const by = factors(constantOf(node.inputs[2]), node.attributes as unknown as ResizeAttributes).slice(2);
+    const by = factors(
+      g.shape.length,
+      constantOf(node.inputs[2]),
+      node.attributes as unknown as ResizeAttributes,
+    ).slice(2);
     return [mul(averagePool(g, { kernel_shape: by, strides: by }), sizeOf(by))];
   },
 });

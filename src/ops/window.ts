@@ -2,6 +2,7 @@
 import { StriateError } from "../errors.ts";
 import type { Dimension } from "../graph/value.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { lengthened } from "./core/shape.ts";
 
 /** How a window slides, as ONNX writes it. */
 export interface WindowAttributes {
@@ -13,6 +14,8 @@ export interface WindowAttributes {
   pads?: readonly number[];
   strides?: readonly number[];
 }
+
+const paddings: readonly string[] = ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"];
 
 export const windowAttributes = {
   auto_pad: { kind: "string", default: "NOTSET" },
@@ -49,6 +52,8 @@ export function slide(
   const rank = spatial.length;
   const each = (given: readonly number[] | undefined, missing: number) =>
     given ?? new Array<number>(rank).fill(missing);
+  if (!paddings.includes(attributes.auto_pad))
+    throw new StriateError({ subject, found: `auto_pad ${attributes.auto_pad}`, expected: paddings.join(", ") });
   const strides = each(attributes.strides, 1);
   const dilations = each(attributes.dilations, 1);
   const pads = attributes.pads ?? new Array<number>(2 * rank).fill(0);
@@ -75,7 +80,7 @@ export function slide(
     const [k, stride, dilation] = [kernel[axis]!, strides[axis]!, dilations[axis]!];
     const extent = dilation * (k - 1) + 1;
     if (typeof length === "string")
-      return nameOutput(length, attributes.auto_pad, pads[axis]! + pads[axis + rank]! - extent, stride);
+      return nameOutput(length, attributes.auto_pad, pads[axis]! + pads[axis + rank]! - extent, stride, ceil);
     const [before, after] = padding(attributes.auto_pad, length, extent, stride, pads[axis]!, pads[axis + rank]!);
     const room = length + before + after - extent;
     if (room < 0)
@@ -104,10 +109,10 @@ function padding(autoPad: string, length: number, extent: number, stride: number
   return autoPad === "SAME_UPPER" ? ([less, total - less] as const) : ([total - less, less] as const);
 }
 
-function nameOutput(length: string, autoPad: string, added: number, stride: number): string {
+function nameOutput(length: string, autoPad: string, added: number, stride: number, ceil: boolean): string {
   if (autoPad.startsWith("SAME")) return stride === 1 ? length : `ceil(${length}/${stride})`;
-  if (stride === 1) return added === -1 ? length : `${length}${added + 1 < 0 ? "" : "+"}${added + 1}`;
-  return `floor((${length}${added < 0 ? "" : "+"}${added})/${stride})+1`;
+  if (stride === 1) return lengthened(length, added + 1);
+  return `${ceil ? "ceil" : "floor"}((${lengthened(length, added)})/${stride})+1`;
 }
 
 /** The padding of known geometry, as ONNX writes it. */

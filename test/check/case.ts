@@ -29,7 +29,7 @@ export interface OpCase {
   readonly dimensions?: Readonly<Record<string, number>>;
   /** False where the gradient is right but has itself no right gradient at the elements drawn. */
   readonly secondOrder?: false;
-  /** Engines that are known to be wrong here, with the reason beside it. */
+  /** Engines that are known to be wrong here, or `onnx` for writing and reading, with the reason beside it. */
   readonly except?: readonly string[];
 }
 

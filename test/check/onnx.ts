@@ -2,6 +2,7 @@
 import { evaluateGraph } from "../../src/engine/reference.ts";
 import { type Graph, nodesOf, printGraph } from "../../src/graph/graph.ts";
 import { foldConstants } from "../../src/graph/rewrite.ts";
+import { producerOf } from "../../src/graph/value.ts";
 import { decode } from "../../src/onnx/decode.ts";
 import { encode } from "../../src/onnx/encode.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -17,12 +18,16 @@ const printAttributes = (graph: Graph): string =>
     })
     .join("\n");
 
+/** Whether each output has a node's output to itself; one that has not is written as a copy. */
+const isPlain = ({ outputs }: Graph): boolean =>
+  new Set(outputs.values()).size === outputs.size && [...outputs.values()].every(producerOf);
+
 /** Demands that a graph without variables survives being written and read: its nodes, attributes and numbers. */
 export function checkRoundTrip({ name, graph, feeds }: BuiltCase): void {
   const original = foldConstants(graph);
   const { graph: read, variables } = decode(encode(original), name);
   const described = (each: Graph) => `${variables.size > 0 ? "" : printGraph(each)}\n${printAttributes(each)}`;
-  if (described(read) !== described(original))
+  if (isPlain(original) && described(read) !== described(original))
     throw new Error(`${name}: read back from ONNX it is\n${described(read)}\nwhere it was\n${described(original)}`);
   const all = new Map<string, Tensor>([...feeds, ...variables]);
   const [found, expected] = [evaluateGraph(read, all).outputs, evaluateGraph(original, feeds).outputs];

@@ -40,7 +40,7 @@ export async function checkOp(opCase: OpCase, { engines = [], directions }: Chec
     checkGradient(fixed, directions);
     if (opCase.secondOrder !== false) checkSecondOrder(fixed, directions);
   }
-  checkRoundTrip(fixed);
+  if (!opCase.except?.includes("onnx")) checkRoundTrip(fixed);
   for (const engine of engines) if (!opCase.except?.includes(engine.name)) await checkEngine(opCase, fixed, engine);
 }
 
@@ -52,7 +52,10 @@ export const isDifferentiable = ({ op, inputs }: OpCase): boolean =>
 const wide = (feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
   new Map([...feeds].map(([name, tensor]) => [name, isFloat(tensor.dtype) ? tensor.cast("float64") : tensor]));
 
-/** Evaluated in the types that the graph says, every node gives tensors of the types that it inferred. */
+/**
+ * Evaluated in the types that the graph says, every node gives tensors of the types that it inferred; between float
+ * types it may keep that of an operand.
+ */
 function checkTypes({ name, forward, feeds }: BuiltCase): void {
   const known = new Map<unknown, Tensor>();
   for (const node of nodesOf(forward)) {
@@ -65,7 +68,8 @@ function checkTypes({ name, forward, feeds }: BuiltCase): void {
       const result = results[index];
       if (result === undefined) throw new Error(`${name}: ${node.op.name} gives no output ${index}`);
       known.set(output, result);
-      if (result.dtype !== output.dtype || !sameShape(result.shape, output.shape))
+      const kept = isFloat(output.dtype) && operands.some((each) => each?.dtype === result.dtype);
+      if ((result.dtype !== output.dtype && !kept) || !sameShape(result.shape, output.shape))
         throw new Error(
           `${name}: ${node.op.name} gives ${result.dtype} ${formatShape(result.shape)}; ` +
             `it inferred ${output.dtype} ${formatShape(output.shape)}`,

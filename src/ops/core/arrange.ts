@@ -5,7 +5,7 @@ import { constant, constantOf, type Dimension, type Value } from "../../graph/va
 import { allocate } from "../../tensor/dtype.ts";
 import { formatShape, normaliseAxis, offsets, type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { Tensor, tensor } from "../../tensor/tensor.ts";
-import { gather, shapeFrom, vector } from "./shape.ts";
+import { gather, lengthened, reshape, shapeFrom, transpose, unsqueeze, vector } from "./shape.ts";
 
 type None = Record<never, never>;
 
@@ -18,6 +18,12 @@ export const Concat = defineOp<{ axis: number }>({
   infer: (inputs, { axis }) => {
     const first = inputs[0]!;
     const along = normaliseAxis(axis, first.shape.length, "Concat");
+    if (inputs.some((input) => input!.dtype !== first.dtype))
+      throw new StriateError({
+        subject: "Concat",
+        found: `values of ${inputs.map((input) => input!.dtype).join(", ")}`,
+        expected: "one element type",
+      });
     const lengths = inputs.map((input) => input!.shape[along]!);
     for (const input of inputs)
       if (!sameShape(input!.shape.toSpliced(along, 1), first.shape.toSpliced(along, 1)))
@@ -48,6 +54,13 @@ export const Concat = defineOp<{ axis: number }>({
   gradient: (node, [g]) => {
     if (!g) return [];
     const axis = normaliseAxis(node.attributes.axis as number, g.shape.length, "Concat");
+    if (node.inputs.some((input) => typeof input!.shape[axis] === "string"))
+      throw new StriateError({
+        subject: "Concat",
+        found: `a gradient along an axis of unknown length ${formatShape(g.shape)}`,
+        expected: "numbers along the axis that joins",
+        mend: "Bind the named dimensions first",
+      });
     let start = 0;
     return node.inputs.map((input) => {
       const length = input!.shape[axis] as number;
@@ -67,6 +80,8 @@ export const Slice = defineOp<None>({
   arity: [3, 5],
   infer: ([x, ...ranges]) => {
     const shape = [...x!.shape];
+    if (ranges.some((range) => range && !constantOf(range)))
+      throw new StriateError({ subject: "Slice", found: "a range that depends on the data", expected: "constants" });
     for (const { axis, count } of sliceRanges(x!.shape, ranges.map(constantOf))) shape[axis] = count;
     return [{ dtype: x!.dtype, shape }];
   },
@@ -84,22 +99,45 @@ export const Slice = defineOp<None>({
   gradient: (node, [g]) => {
     if (!g) return [];
     const x = node.inputs[0]!;
-    const pads = x.shape.map(() => [0, 0] as [number, number]);
-    for (const { axis, start, step, count } of sliceRanges(x.shape, node.inputs.slice(1).map(constantOf))) {
-      if (step !== 1)
-        throw new StriateError({ subject: "Slice", found: `a step of ${step} in a gradient`, expected: "a step of 1" });
-      pads[axis] = [start, (x.shape[axis] as number) - start - count];
-    }
-    return [pad(g, pads)];
+    const ranges = sliceRanges(x.shape, node.inputs.slice(1).map(constantOf));
+    return [ranges.reduce((value, range) => unsliced(value, range, x.shape[range.axis] as number), g)];
   },
 });
 
-function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | undefined)[]) {
+interface SliceRange {
+  readonly axis: number;
+  readonly start: number;
+  readonly step: number;
+  readonly count: number;
+}
+
+/** Elements put back to where a range of an axis of this length took them from, with zeros between and around. */
+function unsliced(g: Value, { axis, start, step, count }: SliceRange, length: number): Value {
+  const rank = g.shape.length;
+  const around = (value: Value, at: number, before: number, after: number) =>
+    pad(
+      value,
+      value.shape.map((_, each) => (each === at ? [before, after] : [0, 0])),
+    );
+  if (step < 0 && count > 0) {
+    const backwards = apply(Slice, [g, ...[-1, -(2 ** 31), axis, -1].map((each) => vector([each]))])[0]!;
+    return unsliced(backwards, { axis, start: start + (count - 1) * step, step: -step, count }, length);
+  }
+  if (step === 1 || count === 0) return around(g, axis, start, length - start - count);
+  const others = g.shape.flatMap((_, each) => (each === axis ? [] : [each]));
+  const gaps = around(unsqueeze(transpose(g, [...others, axis]), [rank]), rank, 0, step - 1);
+  const spread = reshape(gaps, [...others.map(() => 0), count * step]);
+  const back = g.shape.map((_, each) => (each === axis ? rank - 1 : others.indexOf(each)));
+  return around(transpose(spread, back), axis, start, length - start - count * step);
+}
+
+function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | undefined)[]): SliceRange[] {
   const [starts, ends, axes, steps] = ranges.map((each) => each?.toArray());
   return starts!.map((from, index) => {
     const axis = normaliseAxis(axes?.[index] ?? index, shape.length, "Slice");
     const length = shape[axis];
     const step = steps?.[index] ?? 1;
+    if (step === 0) throw new StriateError({ subject: "Slice", found: "a step of 0", expected: "any other" });
     if (typeof length !== "number")
       throw new StriateError({ subject: "Slice", found: `axis ${axis} of unknown length`, expected: "a number" });
     const clamp = (place: number, low: number, high: number) =>
@@ -113,48 +151,61 @@ function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | und
 export const slice = (x: Value, range: { axis: number; start: number; end: number }): Value =>
   apply(Slice, [x, vector([range.start]), vector([range.end]), vector([range.axis])])[0]!;
 
-/** Zeros before and after along each axis. */
+/** How many elements come before and after each axis of a padding, from its constant second operand. */
+function padAmounts(amounts: Shape, rank: number): readonly (readonly [number, number])[] {
+  if (amounts.length !== 2 * rank)
+    throw new StriateError({ subject: "Pad", found: `pads [${amounts}]`, expected: `${2 * rank} of them` });
+  return amounts.slice(0, rank).map((before, axis) => [before, amounts[axis + rank]!] as const);
+}
+
+/** Zeros before and after along each axis; a negative number of them takes elements away. */
 export const Pad = defineOp<{ mode: string }>({
   name: "Pad",
   domain: "",
   attributes: { mode: { kind: "string", default: "constant" } },
   arity: [2, 2],
-  infer: ([x, pads]) => {
-    const amounts = shapeFrom(pads!, "Pad") as Shape;
-    const rank = x!.shape.length;
-    const shape = x!.shape.map((dimension, axis) => {
-      const added = amounts[axis]! + amounts[axis + rank]!;
-      return typeof dimension === "number" ? dimension + added : added === 0 ? dimension : `${dimension}+${added}`;
-    });
+  infer: ([x, pads], { mode }) => {
+    if (mode !== "constant") throw new StriateError({ subject: "Pad", found: `mode ${mode}`, expected: "constant" });
+    const amounts = padAmounts(shapeFrom(pads!, "Pad") as Shape, x!.shape.length);
+    const shape = amounts.map(([before, after], axis) => lengthened(x!.shape[axis]!, before + after));
+    if (shape.some((length) => typeof length === "number" && length < 0))
+      throw new StriateError({
+        subject: "Pad",
+        found: `pads [${shapeFrom(pads!, "Pad")}] for ${formatShape(x!.shape)}`,
+        expected: "at least nothing to be left",
+      });
     return [{ dtype: x!.dtype, shape }];
   },
   evaluate: ([x, pads]) => {
-    const amounts = pads!.toArray();
-    const rank = x!.shape.length;
-    const shape = x!.shape.map((dimension, axis) => dimension + amounts[axis]! + amounts[axis + rank]!);
-    const strides = stridesOf(shape);
-    const start = amounts.slice(0, rank).reduce((sum, before, axis) => sum + before * strides[axis]!, 0);
+    const amounts = padAmounts(pads!.toArray(), x!.shape.length);
+    const shape = amounts.map(([before, after], axis) => x!.shape[axis]! + before + after);
+    const kept = amounts.map(([before, after], axis) =>
+      Math.max(0, x!.shape[axis]! + Math.min(0, before) + Math.min(0, after)),
+    );
     const data = allocate(x!.dtype, sizeOf(shape)) as Float32Array<ArrayBuffer>;
-    const to = offsets(x!.shape, strides, start);
-    for (let index = 0; index < to.length; index++) data[to[index]!] = x!.data[index] as number;
+    const origin = (strides: readonly number[], sign: number) =>
+      amounts.reduce((sum, [before], axis) => sum + Math.max(0, sign * before) * strides[axis]!, 0);
+    const [inner, outer] = [stridesOf(x!.shape), stridesOf(shape)];
+    const [from, to] = [offsets(kept, inner, origin(inner, -1)), offsets(kept, outer, origin(outer, 1))];
+    for (let index = 0; index < to.length; index++) data[to[index]!] = x!.data[from[index]!] as number;
     return [new Tensor(x!.dtype, shape, data)];
   },
   gradient: (node, [g]) => {
-    if (!g) return [];
-    const amounts = shapeFrom(node.inputs[1]!, "Pad") as Shape;
-    const shape = node.inputs[0]!.shape;
-    const cropped = shape.reduce<Value>((value, dimension, axis) => {
-      const start = amounts[axis]!;
-      return start === 0 && amounts[axis + shape.length] === 0
-        ? value
-        : slice(value, { axis, start, end: start + (dimension as number) });
-    }, g);
-    return [cropped];
+    const amounts = padAmounts(shapeFrom(node.inputs[1]!, "Pad") as Shape, node.inputs[0]!.shape.length);
+    return [
+      g &&
+        pad(
+          g,
+          amounts.map(([before, after]) => [-before, -after]),
+        ),
+    ];
   },
 });
 
 export const pad = (x: Value, pads: readonly (readonly [number, number])[]): Value =>
-  apply(Pad, [x, vector([...pads.map(([before]) => before), ...pads.map(([, after]) => after)])])[0]!;
+  pads.every(([before, after]) => before === 0 && after === 0)
+    ? x
+    : apply(Pad, [x, vector([...pads.map(([before]) => before), ...pads.map(([, after]) => after)])])[0]!;
 
 /** A new last axis: the second of `values` where the index is, the first elsewhere. */
 export const OneHot = defineOp<{ axis: number }>({
@@ -164,7 +215,14 @@ export const OneHot = defineOp<{ axis: number }>({
   arity: [3, 3],
   infer: ([indices, depth, values], { axis }) => {
     const at = normaliseAxis(axis, indices!.shape.length + 1, "OneHot");
-    return [{ dtype: values!.dtype, shape: indices!.shape.toSpliced(at, 0, Number(constantOf(depth)!.data[0])) }];
+    const classes = constantOf(depth)?.toArray()[0];
+    if (classes === undefined || classes < 0)
+      throw new StriateError({
+        subject: "OneHot",
+        found: classes === undefined ? "a depth that depends on the data" : `a depth of ${classes}`,
+        expected: "a constant of at least 0",
+      });
+    return [{ dtype: values!.dtype, shape: indices!.shape.toSpliced(at, 0, classes) }];
   },
   evaluate: ([indices, depth, values], { axis }) => {
     const classes = depth!.item();

@@ -111,7 +111,7 @@ export const identity = (x: Value): Value => apply(Identity, [x])[0]!;
 interface BinaryOptions {
   readonly number: (left: number, right: number) => number;
   /** The same on 64-bit integers, exactly. */
-  readonly bigint?: (left: bigint, right: bigint) => bigint;
+  readonly bigint?: (left: bigint, right: bigint) => bigint | number;
   readonly gradient: GradientRule | typeof notDifferentiable;
   /** For a comparison, whose result is boolean. */
   readonly boolean?: boolean;
@@ -194,18 +194,23 @@ export const Div = binary("Div", {
     (g, _, b, y) => neg(div(mul(g, y), b)),
   ),
 });
-/** a to the power b. The gradient for b is y log a, taken as 0 where the base is 0. */
+/**
+ * a to the power b. The gradient for a is taken as 0 where the power is 0, also of a base of 0; that for b is y log a,
+ * taken as 0 where the base is not positive.
+ */
 export const Pow = binary("Pow", {
   number: (a, b) => a ** b,
   bigint: (a, b) => a ** b,
   gradient: both(
-    (g, a, b) => mul(g, mul(b, pow(a, sub(b, 1)))),
+    (g, a, b) => mul(g, mul(b, pow(a, where(equal(b, 0), 1, sub(b, 1))))),
     (g, a, _, y) => mul(g, where(greater(a, 0), mul(y, log(where(greater(a, 0), a, 1, a.dtype))), 0, a.dtype)),
   ),
 });
 
-const comparison = (name: string, number: (a: number, b: number) => boolean): Op<None> =>
-  binary(name, { number: (a, b) => (number(a, b) ? 1 : 0), gradient: notDifferentiable, boolean: true });
+function comparison(name: string, holds: (a: number | bigint, b: number | bigint) => boolean): Op<None> {
+  const number = (a: number | bigint, b: number | bigint) => (holds(a, b) ? 1 : 0);
+  return binary(name, { number, bigint: number, gradient: notDifferentiable, boolean: true });
+}
 export const Greater = comparison("Greater", (a, b) => a > b);
 export const GreaterOrEqual = comparison("GreaterOrEqual", (a, b) => a >= b);
 export const Less = comparison("Less", (a, b) => a < b);
@@ -234,9 +239,15 @@ export const Where = defineOp<None>({
   domain: "",
   attributes: {},
   arity: [3, 3],
-  infer: ([condition, yes, no]) => [
-    { dtype: yes!.dtype, shape: broadcastShapes([condition!.shape, yes!.shape, no!.shape], "Where") },
-  ],
+  infer: ([condition, yes, no]) => {
+    if (condition!.dtype !== "bool" || yes!.dtype !== no!.dtype)
+      throw new StriateError({
+        subject: "Where",
+        found: `a condition of ${condition!.dtype}, values of ${yes!.dtype} and ${no!.dtype}`,
+        expected: "a condition of bool and values of one element type",
+      });
+    return [{ dtype: yes!.dtype, shape: broadcastShapes([condition!.shape, yes!.shape, no!.shape], "Where") }];
+  },
   evaluate: ([condition, yes, no]) => {
     const shape = broadcastTensorShapes([condition!.shape, yes!.shape, no!.shape], "Where");
     const at = [condition!, yes!, no!].map((operand) => offsets(shape, broadcastStrides(operand.shape, shape)));

@@ -1,19 +1,26 @@
 /** Reading and writing at indices. */
+import { StriateError } from "../../errors.ts";
 import { apply, defineOp, type Op } from "../../graph/op.ts";
 import type { Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
-import { normaliseAxis, offsets, type Shape, stridesOf } from "../../tensor/shape.ts";
+import { formatShape, normaliseAxis, offsets, type Shape, sameShape, stridesOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { zerosLike } from "./broadcast.ts";
 
-/** For each element of `indices`, the flat offset in a tensor of `shape` that it points at along `axis`. */
-function targets(shape: Shape, indices: Tensor, axis: number): Int32Array {
-  const along = normaliseAxis(axis, shape.length, "indices");
+/**
+ * For each element of `indices`, the flat offset in a tensor of `shape` that it points at along `axis`.
+ * @throws StriateError when one points outside
+ */
+function targets(subject: string, shape: Shape, indices: Tensor, axis: number): Int32Array {
+  const along = normaliseAxis(axis, shape.length, subject);
+  const length = shape[along]!;
   const strides = stridesOf(shape);
   const base = offsets(indices.shape, strides.with(along, 0));
   for (let position = 0; position < base.length; position++) {
     const index = Number(indices.data[position]);
-    base[position]! += (index < 0 ? index + shape[along]! : index) * strides[along]!;
+    if (!(index >= -length && index < length))
+      throw new StriateError({ subject, found: `index ${index}`, expected: `one from ${-length} to ${length - 1}` });
+    base[position]! += (index < 0 ? index + length : index) * strides[along]!;
   }
   return base;
 }
@@ -26,7 +33,7 @@ export const GatherElements: Op<{ axis: number }> = defineOp<{ axis: number }>({
   arity: [2, 2],
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: indices!.shape }],
   evaluate: ([x, indices], { axis }) => {
-    const at = targets(x!.shape, indices!, axis);
+    const at = targets("GatherElements", x!.shape, indices!, axis);
     const data = allocate(x!.dtype, at.length);
     for (let index = 0; index < data.length; index++) data[index] = x!.data[at[index]!]!;
     return [new Tensor(x!.dtype, indices!.shape, data)];
@@ -46,9 +53,23 @@ export const ScatterElements: Op<{ axis: number; reduction: string }> = defineOp
   domain: "",
   attributes: { axis: { kind: "int", default: 0 }, reduction: { kind: "string", default: "none" } },
   arity: [3, 3],
-  infer: ([x]) => [x!],
+  infer: ([x, indices, updates], { reduction }) => {
+    if (reduction !== "none" && reduction !== "add")
+      throw new StriateError({
+        subject: "ScatterElements",
+        found: `reduction ${reduction}`,
+        expected: "none or add",
+      });
+    if (!sameShape(indices!.shape, updates!.shape))
+      throw new StriateError({
+        subject: "ScatterElements",
+        found: `indices of ${formatShape(indices!.shape)} and updates of ${formatShape(updates!.shape)}`,
+        expected: "one shape",
+      });
+    return [x!];
+  },
   evaluate: ([x, indices, updates], { axis, reduction }) => {
-    const at = targets(x!.shape, indices!, axis);
+    const at = targets("ScatterElements", x!.shape, indices!, axis);
     const data = x!.data.slice() as Float64Array<ArrayBuffer>;
     for (let index = 0; index < at.length; index++) {
       const value = updates!.data[index] as number;

@@ -1,11 +1,12 @@
 /** Reductions along axes. */
+import { StriateError } from "../../errors.ts";
 import { apply, defineOp, type Op } from "../../graph/op.ts";
 import { constant, constantOf, type Dimension, fixedShape, type Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { broadcastStrides, normaliseAxis, offsets, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor, tensor } from "../../tensor/tensor.ts";
 import { expandLike } from "./broadcast.ts";
-import { cast, div, equal, mul } from "./elementwise.ts";
+import { cast, div, equal, mul, where } from "./elementwise.ts";
 import { reshape, shapeOf, unsqueeze } from "./shape.ts";
 
 interface ReduceAttributes {
@@ -20,7 +21,10 @@ export interface ReduceOptions {
   readonly keepDimensions?: boolean;
 }
 
-/** Which axes a node reduces, from its constant second operand. */
+/**
+ * Which axes a node reduces, from its constant second operand.
+ * @throws StriateError when there is no such axis
+ */
 function reducedAxes(rank: number, axes: Tensor | undefined, { noop_with_empty_axes }: ReduceAttributes): boolean[] {
   const given = axes?.toArray() ?? [];
   if (given.length === 0) return new Array(rank).fill(noop_with_empty_axes === 0);
@@ -47,6 +51,8 @@ function reduction(name: string, { start, step, finish, gradient }: Reduction): 
     attributes: { keepdims: { kind: "int", default: 1 }, noop_with_empty_axes: { kind: "int", default: 0 } },
     arity: [1, 2],
     infer: ([x, axes], attributes) => {
+      if (axes && !constantOf(axes))
+        throw new StriateError({ subject: name, found: "axes that depend on the data", expected: "constant axes" });
       const reduced = reducedAxes(x!.shape.length, constantOf(axes), attributes);
       return [{ dtype: x!.dtype, shape: drop(x!.shape, reduced, attributes.keepdims === 1) }];
     },
@@ -62,7 +68,7 @@ function reduction(name: string, { start, step, finish, gradient }: Reduction): 
       const bigint = data instanceof BigInt64Array || data instanceof BigUint64Array;
       for (let index = 0; index < data.length; index++) {
         const value = finish ? finish(sums[index]!, count) : sums[index]!;
-        data[index] = bigint ? BigInt(value) : value;
+        data[index] = bigint ? BigInt(Math.trunc(value)) : value;
       }
       return [new Tensor(x!.dtype, drop(x!.shape, reduced, attributes.keepdims === 1) as Shape, data)];
     },
@@ -82,6 +88,10 @@ function reduction(name: string, { start, step, finish, gradient }: Reduction): 
     },
   });
 }
+
+/** The axes along which y, a reduction of x with its axes kept, is shorter. */
+const foldedAxes = (x: Value, y: Value): number[] =>
+  x.shape.flatMap((dimension, axis) => (y.shape[axis] === 1 && dimension !== 1 ? [axis] : []));
 
 /** How many elements of x each element of y stands for, as a number where shapes are fixed. */
 export function elementsPer(x: Value, y: Value): Value | number {
@@ -108,15 +118,26 @@ export const ReduceMax = reduction("ReduceMax", {
   step: Math.max,
   gradient: (g, x, y) => {
     const mask = cast(equal(x, expandLike(y, x)), x.dtype);
-    const axes = x.shape.flatMap((dimension, axis) => (y.shape[axis] === 1 && dimension !== 1 ? [axis] : []));
+    const axes = foldedAxes(x, y);
     const ties = axes.length === 0 ? mask : reduceSum(mask, { axes, keepDimensions: true });
     return mul(mask, expandLike(div(g, ties), x));
   },
 });
-export const ReduceProd = reduction("ReduceProd", {
+/** The product along the axes. Where one factor is zero, the gradient is its own; where more are, there is none. */
+export const ReduceProd: Op<ReduceAttributes> = reduction("ReduceProd", {
   start: 1,
   step: (product, value) => product * value,
-  gradient: (g, x, y) => div(expandLike(mul(g, y), x), x),
+  gradient: (g, x, y) => {
+    const axes = foldedAxes(x, y);
+    if (axes.length === 0) return g;
+    const isZero = equal(x, 0);
+    const others = where(isZero, 1, x);
+    const product = reduce(ReduceProd, others, { axes, keepDimensions: true });
+    const zeros = reduceSum(cast(isZero, x.dtype), { axes, keepDimensions: true });
+    const ofZero = where(equal(zeros, 1), product, 0);
+    const ofOthers = where(equal(zeros, 0), product, 0);
+    return mul(g, where(isZero, ofZero, div(ofOthers, others)));
+  },
 });
 
 function reduce(op: Op<ReduceAttributes>, x: Value, { axes, keepDimensions = false }: ReduceOptions): Value {

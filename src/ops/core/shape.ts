@@ -26,6 +26,16 @@ export const Shape_ = defineOp<None>({
   gradient: notDifferentiable,
 });
 
+/** A dimension with a number added; what was added to a name before is counted in: `height-2` and 2 give `height`. */
+export function lengthened(dimension: string, amount: number): string;
+export function lengthened(dimension: Dimension, amount: number): Dimension;
+export function lengthened(dimension: Dimension, amount: number): Dimension {
+  if (typeof dimension === "number") return dimension + amount;
+  const [, name, added] = /^(.*?)([+-]\d+)?$/.exec(dimension)!;
+  const total = Number(added ?? 0) + amount;
+  return total === 0 ? name! : `${name}${total > 0 ? "+" : ""}${total}`;
+}
+
 export function shapeOf(x: Value): Value {
   const shape = fixedShape(x);
   return shape ? vector(shape) : apply(Shape_, [x])[0]!;
@@ -79,11 +89,20 @@ function resolveShape(from: readonly Dimension[], to: readonly Dimension[], allo
     return shape;
   }
   const rest = shape.filter((_, axis) => axis !== unknown);
-  const left = [...names(from)];
-  for (const name of names(rest)) left.splice(left.indexOf(name), 1);
+  const left = names(from);
+  const absent = names(rest).filter((name) => {
+    const at = left.indexOf(name);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
   const quotient = sizeOf(numbers(from)) / sizeOf(numbers(rest));
-  if (left.length === 0 && !Number.isInteger(quotient)) wrong();
-  shape[unknown] = left.length === 0 ? quotient : quotient === 1 ? left.join("*") : `${quotient}*${left.join("*")}`;
+  if (left.length === 0 && absent.length === 0) {
+    if (!Number.isInteger(quotient)) wrong();
+    shape[unknown] = quotient;
+  } else {
+    const product = [...(quotient === 1 && left.length > 0 ? [] : [quotient]), ...left].join("*");
+    shape[unknown] = [product, ...absent].join("/");
+  }
   return shape;
 }
 
@@ -104,7 +123,7 @@ export const Flatten = defineOp<{ axis: number }>({
 });
 
 function flatShape(shape: readonly Dimension[], axis: number): Dimension[] {
-  const split = axis < 0 ? axis + shape.length : axis;
+  const split = axis === shape.length ? axis : normaliseAxis(axis, shape.length, "Flatten");
   const product = (dimensions: readonly Dimension[]): Dimension => {
     const names = dimensions.filter((each) => typeof each === "string");
     const size = sizeOf(dimensions.filter((each) => typeof each === "number"));

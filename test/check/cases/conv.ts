@@ -1,3 +1,5 @@
+import type { Attributes } from "../../../src/graph/op.ts";
+import type { Dimension } from "../../../src/graph/value.ts";
 import { Conv, ConvInputGradient, ConvTranspose, ConvWeightGradient } from "../../../src/ops/conv.ts";
 import { shapeOf } from "../../../src/ops/core/shape.ts";
 import { fixedVector, moving, type OpCase, row, still } from "../case.ts";
@@ -5,8 +7,16 @@ import { fixedVector, moving, type OpCase, row, still } from "../case.ts";
 const lengths = { height: 6, width: 5 };
 const maps = ["batch", 3, "height", "width"] as const;
 
+interface Configuration {
+  readonly name: string;
+  readonly x: readonly Dimension[];
+  readonly w: readonly number[];
+  readonly attributes: Attributes;
+  readonly except?: readonly string[];
+}
+
 /** Each with its two gradient operators, which are linear and so have the same geometry. */
-const configurations = [
+const configurations: readonly Configuration[] = [
   { name: "a 3x3 kernel", x: maps, w: [4, 3, 3, 3], attributes: {} },
   { name: "stride 2, padding 1", x: maps, w: [2, 3, 3, 3], attributes: { strides: [2, 2], pads: [1, 1, 1, 1] } },
   {
@@ -18,7 +28,14 @@ const configurations = [
   { name: "two groups", x: ["batch", 4, 4, 4], w: [6, 2, 3, 3], attributes: { group: 2, pads: [1, 1, 1, 1] } },
   { name: "depthwise", x: ["batch", 3, 5, 5], w: [3, 1, 3, 3], attributes: { group: 3, strides: [2, 2] } },
   { name: "1x1", x: maps, w: [5, 3, 1, 1], attributes: {} },
-  { name: "same size, odd one after", x: maps, w: [2, 3, 2, 4], attributes: { auto_pad: "SAME_UPPER" } },
+  {
+    name: "same size, odd one after",
+    x: maps,
+    w: [2, 3, 2, 4],
+    attributes: { auto_pad: "SAME_UPPER" },
+    // Its fast weight gradient does not know this padding when the sizes had names.
+    except: ["ort"],
+  },
   {
     name: "same size, odd one before, stride 2",
     x: maps,
@@ -34,11 +51,15 @@ const configurations = [
     attributes: { strides: [1, 2, 2], pads: [0, 1, 1, 1, 1, 0] },
   },
   { name: "rows that no window reaches", x: ["batch", 1, 6, 6], w: [1, 1, 2, 2], attributes: { strides: [4, 4] } },
-] as const;
+];
 
-export const convCases: readonly OpCase[] = configurations.flatMap(({ name, x, w, attributes }) => [
-  row(Conv, name, [moving(x), moving(w)], { attributes, dimensions: lengths }),
-  row(Conv, `${name}, with a bias`, [moving(x), moving(w), moving([w[0]])], { attributes, dimensions: lengths }),
+export const convCases: readonly OpCase[] = configurations.flatMap(({ name, x, w, attributes, except }) => [
+  row(Conv, name, [moving(x), moving(w)], { attributes, except, dimensions: lengths }),
+  row(Conv, `${name}, with a bias`, [moving(x), moving(w), moving([w[0]!])], {
+    attributes,
+    except,
+    dimensions: lengths,
+  }),
 ]);
 
 /** The output of a convolution without named dimensions, by the geometry that the operator itself infers. */
@@ -51,11 +72,12 @@ function outputShape(x: readonly (number | string)[], w: readonly number[], attr
   return ["batch", ...type!.shape.slice(1)];
 }
 
-export const convGradientCases: readonly OpCase[] = configurations.flatMap(({ name, x, w, attributes }) => {
-  const fixed = x.map((each) => (each === "batch" ? each : typeof each === "string" ? lengths[each] : each));
+export const convGradientCases: readonly OpCase[] = configurations.flatMap(({ name, x, w, attributes, except }) => {
+  const fixed = x.map((each) => (each === "height" || each === "width" ? lengths[each] : each));
   const g = outputShape(x, w, attributes);
   return [
     row(ConvInputGradient, name, [moving(g), moving(w), still(fixed)], {
+      except,
       attributes: { ...attributes, kernel_shape: w.slice(2) },
       operands: ([gradient, weight, input]) => [gradient, weight, shapeOf(input!)],
     }),
@@ -63,9 +85,10 @@ export const convGradientCases: readonly OpCase[] = configurations.flatMap(({ na
       ConvInputGradient,
       `${name}, the shape a constant`,
       [moving([2, ...g.slice(1)]), moving(w), fixedVector(2, ...(fixed.slice(1) as number[]))],
-      { attributes: { ...attributes, kernel_shape: w.slice(2) } },
+      { except, attributes: { ...attributes, kernel_shape: w.slice(2) } },
     ),
     row(ConvWeightGradient, name, [moving(fixed), moving(g)], {
+      except,
       attributes: { ...attributes, kernel_shape: w.slice(2) },
     }),
   ];

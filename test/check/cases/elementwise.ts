@@ -57,7 +57,7 @@ const binaries: readonly (readonly [{ readonly name: string }, Draw | undefined,
 export const elementwiseCases: readonly OpCase[] = [
   ...unaries.flatMap(([op, draw]) => [
     row(op, "three axes", [moving(shape, draw)]),
-    row(op, "a scalar", [moving([], draw)]),
+    row(op, "a scalar", [moving([], positive)]),
   ]),
   ...binaries.flatMap(([op, left, right]) =>
     broadcasts.map((shapes) =>
@@ -86,6 +86,8 @@ export const elementwiseCases: readonly OpCase[] = [
   }),
   row(ops.Cast, "to booleans", [still([4], exactly(-1, 0, 0.5, 2))], { attributes: { to: ops.onnxDTypes.bool } }),
   row(ops.Cast, "from integers", [integers(6, -9, 9)], { attributes: { to: ops.onnxDTypes.float32 } }),
+  row(ops.HardSigmoid, "all three parts", [moving([5], exactly(-3.5, -1.5, 0.5, 2, 4))]),
+  row(ops.HardSigmoid, "another slope", [moving(shape, uniform(-0.9, 0.9))], { attributes: { alpha: 0.5, beta: 0.5 } }),
   row(ops.ReluGradient, "g where y is positive", [moving(shape, awayFromZero()), moving(shape)]),
   row(ops.ReluGradient, "nothing where y is zero", [still([4], exactly(0, 1, 0, 2)), moving([4], distinct)]),
   row(ops.TanhGradient, "g (1 - y^2)", [moving(shape, uniform(-0.9, 0.9)), moving(shape)]),

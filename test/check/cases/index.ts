@@ -1,3 +1,4 @@
+import type { Value } from "../../../src/graph/value.ts";
 import { GatherElements, ScatterElements } from "../../../src/ops/core/index.ts";
 import { Resize } from "../../../src/ops/resize.ts";
 import { moving, type OpCase, type OperandSpec, row } from "../case.ts";
@@ -32,8 +33,10 @@ const scales = (...values: readonly number[]): OperandSpec => ({
   constant: true,
 });
 const nearest = {
+  // Read from a file, constant scales come back as a parameter.
+  except: ["onnx"],
   attributes: { coordinate_transformation_mode: "asymmetric", mode: "nearest", nearest_mode: "floor" },
-  operands: ([x, by]: readonly (import("../../../src/graph/value.ts").Value | undefined)[]) => [x, undefined, by],
+  operands: ([x, by]: readonly Value[]) => [x, undefined, by],
 };
 
 export const resizeCases: readonly OpCase[] = [
