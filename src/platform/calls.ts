@@ -68,9 +68,16 @@ export class Peer {
   }
 }
 
-/** Inside a worker: runs the handler that a message asks for and posts its result or its error. */
-export async function answer(handlers: Handlers, message: unknown, post: Post): Promise<void> {
-  const { call, method, argument } = message as Request;
+/** Inside a worker: what answers messages, one after the other in the order they came. */
+export function answering(handlers: Handlers, post: Post): (message: unknown) => void {
+  let last: Promise<void> = Promise.resolve();
+  return (message) => {
+    last = last.then(() => answer(handlers, message as Request, post));
+  };
+}
+
+/** Runs the handler that a message asks for and posts its result or its error. */
+async function answer(handlers: Handlers, { call, method, argument }: Request, post: Post): Promise<void> {
   try {
     const result = await handlers[method]!(argument as never);
     post({ call, result } satisfies Answer, []);

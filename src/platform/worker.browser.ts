@@ -1,5 +1,5 @@
 /** Threads in a browser: the twin of worker.ts. */
-import { answer, type Handlers, Peer, type Post } from "./calls.ts";
+import { answering, type Handlers, Peer, type Post } from "./calls.ts";
 
 /** The near end of a worker that was just started. */
 export function peerOf(worker: Worker): Peer {
@@ -17,8 +17,8 @@ export const startWorker = (url: URL): Peer => peerOf(new Worker(url, { type: "m
 
 export function serve(handlers: Handlers): void {
   const scope = globalThis as unknown as { postMessage: Post; onmessage: (event: MessageEvent) => void };
-  const post: Post = (message, transfer) => scope.postMessage(message, transfer);
-  scope.onmessage = ({ data }) => answer(handlers, data, post);
+  const receive = answering(handlers, (message, transfer) => scope.postMessage(message, transfer));
+  scope.onmessage = ({ data }) => receive(data);
 }
 
 /** Threads of WebAssembly need shared memory, which a page has only when it is cross-origin isolated. */

@@ -1,7 +1,7 @@
 /** Threads in Node: calls to a worker, and serving them inside one. The browser's twin is worker.browser.ts. */
 import { availableParallelism } from "node:os";
 import { parentPort, Worker } from "node:worker_threads";
-import { answer, type Handlers, Peer, type Post } from "./calls.ts";
+import { answering, type Handlers, Peer } from "./calls.ts";
 
 /** Starts the module at `url` in a thread of its own. An idle worker does not keep the process alive. */
 export function startWorker(url: URL): Peer {
@@ -30,8 +30,10 @@ const fromSource = (url: URL): string =>
 /** Inside a worker: answers the calls that come from the thread that started it. */
 export function serve(handlers: Handlers): void {
   const port = parentPort!;
-  const post: Post = (message, transfer) => port.postMessage(message, transfer);
-  port.on("message", (message) => answer(handlers, message, post));
+  port.on(
+    "message",
+    answering(handlers, (message, transfer) => port.postMessage(message, transfer)),
+  );
 }
 
 /** How many threads can run at once. */

@@ -114,8 +114,7 @@ export function namesOf(model: Model): [input: string, prediction: string] {
 
 /** @throws StriateError when a dataset's images or classes do not fit a model */
 export function checkData(model: Model, data: Dataset): void {
-  if (data.count === 0)
-    throw new StriateError({ subject: data.name, found: "no images", expected: "at least one" });
+  if (data.count === 0) throw new StriateError({ subject: data.name, found: "no images", expected: "at least one" });
   const shape = model.inputShape;
   const fits =
     shape.length === 3 && shape.every((length, axis) => typeof length === "string" || length === data.inputShape[axis]);
@@ -137,7 +136,11 @@ export function checkData(model: Model, data: Dataset): void {
 /**
  * A model's outputs for preprocessed images [batch, channels, height, width]: for a classifier, logits [batch, classes].
  */
-export async function predict(model: Model, images: Tensor, { engine = ort }: { engine?: Engine } = {}): Promise<Tensor> {
+export async function predict(
+  model: Model,
+  images: Tensor,
+  { engine = ort }: { engine?: Engine } = {},
+): Promise<Tensor> {
   const program = await engine.compile(model.graph, model.variables);
   try {
     const [input, prediction] = namesOf(model);

@@ -12,7 +12,7 @@ import { type Optimiser, sgd } from "../nn/optimisers.ts";
 import { wholeNumber } from "../nn/options.ts";
 import { constantRate, type Schedule, type ScheduleName, scheduleOf } from "../nn/schedules.ts";
 import type { Layer } from "../nn/scope.ts";
-import { learningRateInput, step as trainingStep, targetInput, withLoss } from "../nn/step.ts";
+import { learningRateInput, targetInput, step as trainingStep, withLoss } from "../nn/step.ts";
 import { Random } from "../tensor/random.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { scalar, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -137,8 +137,8 @@ async function train(
   const steps = perEpoch * epochs;
   const history: EpochEvent[] = [];
   const trained = async (): Promise<Model> => {
-    const variables = await program.read([...model.variables.keys()]);
-    return model.with({ variables });
+    const now = await program.read([...model.variables.keys()]);
+    return model.with({ variables: new Map([...now].map(([name, value]) => [name, value.cast("float32")])) });
   };
 
   const start = performance.now();
@@ -204,7 +204,10 @@ async function train(
 /** The model itself, or a new one of the layer, told how its input is made and what its classes are called. */
 function modelFor(network: Model | Layer, data: Dataset, name: string, seed: number): Model {
   const model = network instanceof Model ? network : Model.build(network, { name, input: data.inputShape, seed });
-  return model.with({ preprocessing: model.preprocessing ?? data.preprocessing, classes: model.classes ?? data.classes });
+  return model.with({
+    preprocessing: model.preprocessing ?? data.preprocessing,
+    classes: model.classes ?? data.classes,
+  });
 }
 
 const diverged = async (

@@ -1,0 +1,188 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { Dataset } from "../data/dataset.ts";
+import { ort } from "../engine/ort/ort.ts";
+import { reference } from "../engine/reference.ts";
+import { conv2d, dropout, flatten, linear, relu, sequential } from "../nn/layers.ts";
+import { adam, sgd } from "../nn/optimisers.ts";
+import { Random } from "../tensor/random.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { evaluate, predict } from "./evaluate.ts";
+import { type FitEvent, fit, TrainingError } from "./fit.ts";
+import { countTop } from "./metrics.ts";
+import { Run } from "./run.ts";
+
+afterAll(() => ort.close());
+
+/** Images of 8x8 that are light above (class 0) or below (class 1), on noise. */
+function halves(count: number): Dataset {
+  const random = new Random(1, "halves");
+  const labels = Array.from({ length: count }, (_, index) => index % 2);
+  const pixels = labels.flatMap((label) =>
+    Array.from({ length: 64 }, (_, place) => (place < 32 === (label === 0) ? 0.7 : 0.3) + random.normal(0, 0.05)),
+  );
+  return new Dataset({
+    name: "halves",
+    classes: ["above", "below"],
+    images: tensor(pixels, [count, 1, 8, 8]),
+    labels,
+    preprocessing: { channels: 1, height: 8, width: 8, padding: 0, mean: [0.5], std: [0.25] },
+  });
+}
+
+const small = sequential({ flatten: flatten(), fc: linear({ features: 2 }) });
+const dropping = sequential({
+  conv: conv2d({ channels: 4, kernel: 3 }),
+  relu: relu(),
+  drop: dropout({ ratio: 0.3 }),
+  flatten: flatten(),
+  fc: linear({ features: 2 }),
+});
+
+async function collect(run: AsyncIterable<FitEvent>): Promise<FitEvent[]> {
+  const events: FitEvent[] = [];
+  for await (const event of run) events.push(event);
+  return events;
+}
+
+describe("fit", () => {
+  test.each([ort, reference])("learns, and says how it goes, on $name", async (engine) => {
+    const data = halves(64);
+    const run = fit(small, data, { epochs: 3, batchSize: 16, learningRate: 0.1, validation: data, seed: 1, engine });
+    const events = await collect(run);
+    expect(events.map((event) => event.kind)).toEqual(
+      new Array(3).fill(["step", "step", "step", "step", "epoch"]).flat(),
+    );
+    const last = events.at(-1)!;
+    expect(last.kind === "epoch" && last.validation?.top1).toBe(1);
+    const { model, steps, stopped, history } = await run.result;
+    expect([steps, stopped, history.length]).toEqual([12, false, 3]);
+    expect(model.classes).toEqual(["above", "below"]);
+    const result = await evaluate(model, data, { engine }).result;
+    expect(result).toMatchObject({ count: 64, top1: 1, top5: 1 });
+    const logits = await predict(
+      model,
+      tensor(
+        data.images.toArray().map((x) => (x - 0.5) / 0.25),
+        [64, 1, 8, 8],
+      ),
+      { engine },
+    );
+    expect(countTop(logits, tensor([...data.labels], [64], "int64"), 1)).toBe(64);
+  });
+
+  test("the same seed gives the same weights to the bit, another seed others, with dropout too", async () => {
+    const weights = async (seed: number) => {
+      const { model } = await fit(dropping, halves(48), { epochs: 2, batchSize: 16, seed, optimiser: adam() }).result;
+      return [...model.variables.values()].map(({ data }) => Array.from(data as Float32Array));
+    };
+    const first = await weights(7);
+    expect(await weights(7)).toEqual(first);
+    expect(await weights(8)).not.toEqual(first);
+  });
+
+  test("a loss that is no number stops training, says so and keeps the last good weights", async () => {
+    const run = fit(small, halves(64), { epochs: 50, batchSize: 16, learningRate: 1e38, seed: 1 });
+    const error = await run.result.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TrainingError);
+    const { message, model } = error as TrainingError;
+    expect(message).toMatch(
+      /^fit: found a loss of (NaN|Infinity) at step \d+; expected a finite number\. The weights from before it are kept\. Train with a smaller learning rate than 1e\+38\.$/,
+    );
+    for (const weights of model.variables.values()) expect(weights.toArray().every(Number.isFinite)).toBe(true);
+    const { loss } = await evaluate(model, halves(16)).result;
+    expect(Number.isFinite(loss)).toBe(true);
+  });
+
+  test("stopped, it keeps what was trained", async () => {
+    const run = fit(small, halves(64), { epochs: 1000, batchSize: 16, seed: 1 });
+    let seen = 0;
+    for await (const event of run) if (event.kind === "step" && ++seen === 10) run.stop();
+    const { model, stopped, steps } = await run.result;
+    expect(stopped).toBe(true);
+    expect(steps).toBeGreaterThanOrEqual(10);
+    expect(steps).toBeLessThan(100);
+    const fresh = await fit(small, halves(64), { epochs: 1, batchSize: 64, learningRate: 1e-12, seed: 1 }).result;
+    expect(model.variables.get("fc.weight")).not.toEqual(fresh.model.variables.get("fc.weight"));
+  });
+
+  test("data that does not fit the network, and bad options, are refused", async () => {
+    const data = halves(8);
+    const three = fit(sequential({ flatten: flatten(), fc: linear({ features: 1 }) }), data, { epochs: 1 });
+    await expect(three.result).rejects.toThrow("halves: found 2 classes; expected at most 1, as model tells apart.");
+    const { model } = await fit(small, data, { epochs: 1, seed: 1, name: "small" }).result;
+    const preprocessing = { ...data.preprocessing, padding: 1 };
+    const padded = new Dataset({ ...data, preprocessing });
+    await expect(evaluate(model, padded).result).rejects.toThrow(
+      "halves: found images of 1x10x10; expected 1x8x8, as small takes.",
+    );
+    await expect(fit(small, data, { epochs: -1 }).result).rejects.toThrow(
+      "fit: found epochs -1; expected a whole number",
+    );
+    await expect(fit(small, data, { learningRate: 0 }).result).rejects.toThrow("fit: found learning rate 0");
+    await expect(fit(flatten(), data, { epochs: 1 }).result).rejects.toThrow("step: found no trainable");
+  });
+
+  test("weight decay shrinks weights that no gradient reaches", async () => {
+    const blank = new Dataset({ ...halves(16), images: tensor(new Array(16 * 64).fill(0.5), [16, 1, 8, 8]) });
+    const norm = async (weightDecay: number) => {
+      const optimiser = sgd({ weightDecay });
+      const { model } = await fit(small, blank, { epochs: 10, batchSize: 16, seed: 1, learningRate: 0.1, optimiser })
+        .result;
+      return model.variables
+        .get("fc.weight")!
+        .toArray()
+        .reduce((sum, value) => sum + value * value, 0);
+    };
+    expect((await norm(0.5)) / (await norm(0))).toBeCloseTo((1 - 0.1 * 0.5) ** 20, 4);
+  });
+});
+
+describe("countTop", () => {
+  test("counts labels among the highest logits, the first of equals first", () => {
+    const logits = tensor([1, 3, 2, 5, 5, 1, Number.NaN, 1, 2], [3, 3]);
+    const labels = (...values: number[]) => tensor(values, [values.length], "int64");
+    expect(countTop(logits, labels(1, 0, 0), 1)).toBe(2);
+    expect(countTop(logits, labels(2, 1, 0), 1)).toBe(0);
+    expect(countTop(logits, labels(2, 1, 0), 2)).toBe(2);
+  });
+});
+
+describe("Run", () => {
+  test("goes on with no one listening, and events wait for a slow listener without growing in number", async () => {
+    let made = 0;
+    const run = new Run<number, number>(async (emit) => {
+      for (; made < 1000; made++) await emit(made);
+      return made;
+    });
+    const seen: number[] = [];
+    for await (const event of run) {
+      if (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      if (seen.length < 3) expect(made).toBeLessThan(100);
+      seen.push(event);
+    }
+    expect(seen).toEqual(Array.from({ length: 1000 }, (_, index) => index));
+    expect(await run.result).toBe(1000);
+    const alone = new Run<number, string>(async (emit) => {
+      for (let count = 0; count < 1000; count++) await emit(count);
+      return "done";
+    });
+    expect(await alone.result).toBe("done");
+  });
+
+  test("a listener that leaves does not hold it up, and a failure reaches the listener", async () => {
+    const run = new Run<number, string>(async (emit) => {
+      for (let count = 0; count < 1000; count++) await emit(count);
+      return "done";
+    });
+    for await (const event of run) if (event === 3) break;
+    expect(await run.result).toBe("done");
+    const failing = new Run<number, string>(async (emit) => {
+      await emit(1);
+      throw new Error("no");
+    });
+    const listen = async () => {
+      for await (const event of failing) expect(event).toBe(1);
+    };
+    await expect(listen()).rejects.toThrow("no");
+  });
+});
