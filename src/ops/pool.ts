@@ -1,8 +1,9 @@
 /** Pooling over windows and over whole maps, and the gradients. */
+import { StriateError } from "../errors.ts";
 import { apply, defineOp, type Op, striateDomain } from "../graph/op.ts";
-import { constant, type Value } from "../graph/value.ts";
+import { constant, type Dimension, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { formatShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { full, Tensor, tensor } from "../tensor/tensor.ts";
 import { convInputGradient } from "./conv.ts";
 import { expandLike, zerosLike } from "./core/broadcast.ts";
@@ -18,8 +19,28 @@ export interface PoolAttributes extends WindowAttributes {
 
 const poolAttributes = { ...windowAttributes, ceil_mode: { kind: "int", default: 0 } } as const;
 
-const geometry = (subject: string, x: readonly (number | string)[], attributes: PoolAttributes) =>
-  slide(subject, x.slice(2), attributes.kernel_shape ?? [], attributes, { ceil: attributes.ceil_mode === 1 });
+function geometry(subject: string, x: readonly Dimension[], attributes: PoolAttributes) {
+  const kernel = attributes.kernel_shape ?? [];
+  const found = slide(subject, x.slice(2), kernel, attributes, { ceil: attributes.ceil_mode === 1 });
+  if (found.axes?.some((axis) => insideCounts(axis).includes(0)))
+    throw new StriateError({
+      subject,
+      found: `windows of ${kernel.join("x")} on padding alone, around an input of ${formatShape(x.slice(2))}`,
+      expected: "every window to reach the input",
+      mend: "Use less padding, a larger kernel or less dilation",
+    });
+  return found;
+}
+
+/** For each window along an axis, how many of its elements lie inside the input. */
+const insideCounts = (axis: WindowAxis): number[] => placesOf(axis, 0, axis.input);
+
+/** For each window along an axis, how many of its elements lie from `low` to `high` (exclusive). */
+const placesOf = ({ output, stride, before, kernel, dilation }: WindowAxis, low: number, high: number): number[] =>
+  Array.from({ length: output }, (_, window) => {
+    const places = Array.from({ length: kernel }, (_each, k) => window * stride - before + k * dilation);
+    return places.filter((place) => place >= low && place < high).length;
+  });
 
 const inferPool = (name: string, x: Value, attributes: PoolAttributes) => [
   { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...geometry(name, x.shape, attributes).shape] },
@@ -127,12 +148,7 @@ const averageAttributes = { ...poolAttributes, count_include_pad: { kind: "int",
 /** By how many elements each window divides: those inside the input, or with explicit padding counted too. */
 function divisors(axes: readonly WindowAxis[], includePadding: boolean): Float64Array {
   const perAxis = axes.map((axis) =>
-    Array.from({ length: axis.output }, (_, output) => {
-      const start = output * axis.stride - axis.before;
-      const [low, high] = includePadding ? [-axis.before, axis.input + axis.after] : [0, axis.input];
-      const places = Array.from({ length: axis.kernel }, (_, k) => start + k * axis.dilation);
-      return places.filter((place) => place >= low && place < high).length;
-    }),
+    includePadding ? placesOf(axis, -axis.before, axis.input + axis.after) : insideCounts(axis),
   );
   return Float64Array.from(
     perAxis.reduce((counts, axis) => counts.flatMap((count) => axis.map((each) => count * each)), [1]),
