@@ -34,7 +34,10 @@ const fromPage = (path: string): Example[] =>
     code: code!,
   }));
 
+const fromFile = (path: string): Example => ({ name: path, code: read(path) });
+
 const examples = [
+  ...filesBelow("examples", ".ts").map(fromFile),
   ...filesBelow("src", ".ts").flatMap(fromComments),
   ...fromPage("README.md"),
   ...filesBelow("docs", ".md").flatMap(fromPage),
@@ -49,7 +52,7 @@ writeFileSync(
   join(folder, "tsconfig.json"),
   JSON.stringify({
     extends: "../../tsconfig.json",
-    compilerOptions: { paths: { striate: ["../../src/index.ts"] }, noUnusedLocals: false },
+    compilerOptions: { noUnusedLocals: false },
     include: ["*.ts"],
   }),
 );

@@ -53,7 +53,7 @@ function knownCommand(command: string): boolean {
   const script = /^npm (?:run )?(?:-s )?(\w[\w-]*)/.exec(command)?.[1];
   if (script !== undefined) return scripts.includes(script);
   const subcommand = /^striate (\w+)/.exec(command)?.[1];
-  if (subcommand !== undefined) return existsSync(join(root, "src/cli", `${subcommand}.ts`));
+  if (subcommand !== undefined) return existsSync(join(root, "src/cli/commands", `${subcommand}.ts`));
   return command.startsWith(".ci/run");
 }
 
