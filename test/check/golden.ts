@@ -1,0 +1,142 @@
+/** PyTorch's recorded results for operators, and how its functions are said in operators of ours. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Value } from "../../src/graph/value.ts";
+import { conv, convTranspose } from "../../src/ops/conv.ts";
+import { oneHot, pad } from "../../src/ops/core/arrange.ts";
+import * as core from "../../src/ops/core/elementwise.ts";
+import { reduceMax, reduceMean, reduceSum } from "../../src/ops/core/reduce.ts";
+import { reshape, transpose } from "../../src/ops/core/shape.ts";
+import { linearTransform } from "../../src/ops/matmul.ts";
+import { averagePool, globalAveragePool, maxPool } from "../../src/ops/pool.ts";
+import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
+import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+/** A recorded case: PyTorch's function, its options, and the shapes of its operands. */
+export interface GoldenCase {
+  readonly name: string;
+  readonly op: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly inputs: Readonly<Record<string, readonly number[]>>;
+}
+
+const folder = join(import.meta.dirname, "..", "..", "..", "shared", "golden");
+
+/** The recorded cases of operators and their tensors, or undefined where the folder is not there. */
+export function readGolden(): { cases: readonly GoldenCase[]; tensors: ReadonlyMap<string, Tensor> } | undefined {
+  if (!existsSync(join(folder, "ops.safetensors"))) return undefined;
+  const { cases } = JSON.parse(readFileSync(join(folder, "ops.json"), "utf8")) as { cases: GoldenCase[] };
+  const operators = cases.filter(({ inputs }) => inputs !== undefined);
+  return {
+    cases: operators,
+    tensors: decodeSafetensors(readFileSync(join(folder, "ops.safetensors")), "ops.safetensors"),
+  };
+}
+
+type Inputs = Readonly<Record<string, Value>>;
+interface Options {
+  readonly kernel_size: readonly number[];
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+  readonly dilation?: readonly number[];
+  readonly output_padding?: readonly number[];
+  readonly groups?: number;
+  readonly ceil_mode?: boolean;
+  readonly count_include_pad?: boolean;
+  readonly dim: number;
+  readonly reduction?: string;
+  readonly upscale: number;
+  readonly groups_of: number;
+  readonly output_size: readonly number[];
+  readonly pads_w: readonly [number, number];
+  readonly pads_h: readonly [number, number];
+  readonly mode: string;
+  readonly tau: number;
+  readonly label_smoothing?: number;
+  readonly ignore_index?: number;
+}
+
+/** A function of PyTorch from its operands and options, or undefined for options that operators of ours lack. */
+type Builder = (inputs: Inputs, options: Options) => Value | undefined;
+
+const window = ({ kernel_size, stride, padding, dilation, ceil_mode, count_include_pad }: Options) => ({
+  kernel_shape: kernel_size,
+  strides: stride,
+  pads: [...padding, ...padding],
+  dilations: dilation,
+  ceil_mode: ceil_mode ? 1 : 0,
+  ...(count_include_pad === undefined ? {} : { count_include_pad: count_include_pad ? 1 : 0 }),
+});
+
+const convolution: Builder = ({ x, w, b }, { stride, padding, dilation, groups }) =>
+  conv(x!, w!, b, { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups });
+
+const transposed: Builder = ({ x, w, b }, { stride, padding, dilation, groups, output_padding }) => {
+  const pads = [...padding, ...padding];
+  const y = convTranspose(x!, w!, { strides: stride, pads, dilations: dilation, group: groups, output_padding });
+  return b ? core.add(y, reshape(b, [-1, ...padding.map(() => 1)])) : y;
+};
+
+const maximum: Builder = ({ x }, options) => maxPool(x!, window(options));
+const average: Builder = ({ x }, options) => averagePool(x!, window(options));
+
+const crossEntropy: Builder = ({ x, t }, { reduction, label_smoothing, ignore_index }) => {
+  if (label_smoothing || ignore_index !== undefined) return undefined;
+  const chosen = core.mul(logSoftmax(x!, 1), oneHot(t!, x!.shape[1] as number));
+  const losses = core.neg(reduceSum(chosen, { axes: [1] }));
+  return reduction === "none" ? losses : reduction === "sum" ? reduceSum(losses) : reduceMean(losses);
+};
+
+/** The elements of an axis as two axes, `first` of them outside. */
+const split = (x: Value, axis: number, sizes: readonly number[]): Value =>
+  reshape(x, (x.shape as readonly number[]).toSpliced(axis, 1, ...sizes));
+
+export const builders: Readonly<Record<string, Builder>> = {
+  conv1d: convolution,
+  conv2d: convolution,
+  conv3d: convolution,
+  conv_transpose1d: transposed,
+  conv_transpose2d: transposed,
+  conv_transpose3d: transposed,
+  max_pool1d: maximum,
+  max_pool2d: maximum,
+  max_pool3d: maximum,
+  avg_pool1d: average,
+  avg_pool2d: average,
+  avg_pool3d: average,
+  adaptive_avg_pool2d: ({ x }, { output_size }) =>
+    output_size.every((size) => size === 1) ? globalAveragePool(x!) : undefined,
+  adaptive_max_pool2d: ({ x }, { output_size }) =>
+    output_size.every((size) => size === 1) ? reduceMax(x!, { axes: [2, 3], keepDimensions: true }) : undefined,
+  linear: ({ x, w, b }) => linearTransform(x!, w!, b),
+  relu: ({ x }) => core.relu(x!),
+  tanh: ({ x }) => core.tanh(x!),
+  sigmoid: ({ x }) => core.sigmoid(x!),
+  silu: ({ x }) => core.mul(x!, core.sigmoid(x!)),
+  softplus: ({ x }) => core.log(core.add(core.exp(x!), 1)),
+  hardsigmoid: ({ x }) => core.hardSigmoid(x!, { alpha: 1 / 6, beta: 0.5 }),
+  hardswish: ({ x }) => core.mul(x!, core.hardSigmoid(x!, { alpha: 1 / 6, beta: 0.5 })),
+  softmax: ({ x }, { dim }) => softmax(x!, dim),
+  log_softmax: ({ x }, { dim }) => logSoftmax(x!, dim),
+  softmax_temperature: ({ x }, { tau }) => softmax(core.mul(x!, -tau)),
+  cross_entropy: crossEntropy,
+  mse_loss: ({ x, t }) => reduceMean(core.pow(core.sub(x!, t!), 2)),
+  l1_loss: ({ x, t }) => reduceMean(core.abs(core.sub(x!, t!))),
+  pad: ({ x }, { mode, pads_h, pads_w }) =>
+    mode === "constant" ? pad(x!, [[0, 0], [0, 0], pads_h, pads_w]) : undefined,
+  max_over_channels: ({ x }, { groups_of }) => {
+    const groups = (x!.shape[1] as number) / groups_of;
+    return reduceMax(split(x!, 1, [groups, groups_of]), { axes: [2] });
+  },
+  channel_shuffle: ({ x }, { groups }) => {
+    const each = (x!.shape[1] as number) / groups!;
+    return reshape(transpose(split(x!, 1, [groups!, each]), [0, 2, 1, 3, 4]), x!.shape as readonly number[]);
+  },
+  pixel_shuffle: ({ x }, { upscale }) => {
+    const [batch, channels, height, width] = x!.shape as [number, number, number, number];
+    const maps = channels / upscale ** 2;
+    const places = transpose(split(x!, 1, [maps, upscale, upscale]), [0, 1, 4, 2, 5, 3]);
+    return reshape(places, [batch, maps, height * upscale, width * upscale]);
+  },
+};
