@@ -65,7 +65,7 @@ export function buildCase(opCase: OpCase, naming: "fixed" | "named", composed = 
       isFloat(value.dtype) &&
       inputs[index]!.differentiable !== false,
   ) as Input[];
-  if (targets.length === 0 || composed)
+  if (targets.length === 0 || composed || !results.some(({ dtype }) => isFloat(dtype)))
     return {
       name,
       forward,

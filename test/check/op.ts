@@ -83,6 +83,15 @@ function checkNamedDimensions(opCase: OpCase, fixed: BuiltCase): void {
   if (opCase.inputs.every(({ shape }) => shape.every((dimension) => typeof dimension === "number"))) return;
   const named = buildCase(opCase, "named");
   const expected = evaluateGraph(fixed.graph, fixed.feeds).outputs;
+  const lengthOf = new Map<string, number>();
+  for (const [output, { shape }] of named.graph.outputs)
+    shape.forEach((dimension, axis) => {
+      const length = fixed.graph.outputs.get(output)!.shape[axis] as number;
+      const said = typeof dimension === "number" ? dimension : (lengthOf.get(dimension) ?? length);
+      if (said !== length)
+        throw new Error(`${fixed.name}: ${output} is ${formatShape(shape)} with names, but axis ${axis} is ${length}`);
+      if (typeof dimension === "string") lengthOf.set(dimension, length);
+    });
   const bound = bind(named.graph, named.dimensions);
   for (const [output, value] of bound.outputs) {
     const shape = fixed.graph.outputs.get(output)!.shape;
