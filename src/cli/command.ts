@@ -1,0 +1,50 @@
+/** What all commands have in common. */
+import { Command } from "commander";
+import { wholeNumber } from "./arguments.ts";
+
+/** What a command found: one JSON document, and the same for people. */
+export interface Outcome {
+  readonly document: Readonly<Record<string, unknown>>;
+  /** Called only where it is shown. */
+  readonly text: () => string;
+  /** 0 unless given. */
+  readonly exitCode?: number;
+}
+
+/** Takes a command's outcome, to print it. */
+export type Finish = (outcome: Outcome) => void;
+
+/** The options that every command has. */
+export interface CommonOptions {
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+export interface CommandFacts {
+  /** What the seed decides, after "seed of". */
+  readonly seedOf: string;
+  /** Whole command lines that do something useful. */
+  readonly examples: readonly string[];
+  /** More to know, below the options. */
+  readonly notes?: string;
+}
+
+/**
+ * A command that has, after its own arguments and options, those that all have. Its name is given by who loads it.
+ * @param own adds the command's own arguments and options
+ */
+export function newCommand({ seedOf, examples, notes }: CommandFacts, own: (command: Command) => Command): Command {
+  const listed = examples.map((line) => `  ${line}`).join("\n");
+  const title = examples.length > 1 ? "Examples" : "Example";
+  return own(new Command())
+    .option("--seed <number>", `seed of ${seedOf}`, wholeNumber(0), 0)
+    .option("--json", "one JSON document on standard output")
+    .helpOption("--help", "this help")
+    .addHelpText("after", `${notes ? `\n${notes}\n` : ""}\n${title}:\n${listed}`);
+}
+
+/** What MODEL can be, for help. */
+export const modelHelp = "a name from the catalog, an .onnx file or a run folder";
+
+/** What DATA can be, for help. */
+export const dataHelp = "mnist:DIR, folder:DIR (one folder a class) or lines";
