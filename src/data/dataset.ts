@@ -45,11 +45,12 @@ export class Dataset {
     this.images = images;
     this.labels = Int32Array.from(labels);
     this.preprocessing = preprocessing;
-    this.#check();
+    this.#check(labels);
   }
 
-  #check(): void {
-    const { name: subject, images, labels, classes, preprocessing } = this;
+  /** @param labels as they were given: whole numbers or not */
+  #check(labels: ArrayLike<number>): void {
+    const { name: subject, images, classes, preprocessing } = this;
     const { channels, height, width } = preprocessing;
     const expected = `${channels}x${height}x${width}`;
     if (images.shape.length !== 4 || formatShape(images.shape.slice(1)) !== expected)
@@ -67,7 +68,9 @@ export class Dataset {
         expected: "as many",
       });
     if (this.count === 0) throw new StriateError({ subject, found: "no images", expected: "at least one" });
-    const wrong = labels.findIndex((label) => label < 0 || label >= classes.length);
+    const wrong = this.labels.findIndex(
+      (label, index) => label !== labels[index] || label < 0 || label >= classes.length,
+    );
     if (wrong >= 0)
       throw new StriateError({
         subject,

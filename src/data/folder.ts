@@ -82,7 +82,7 @@ async function findSamples(folder: string): Promise<{ classes: string[]; samples
     const loose = entries.filter(isPicture).length;
     throw new StriateError({
       subject: folder,
-      found: loose > 0 ? `${loose} pictures and no folders` : "no folders",
+      found: loose > 0 ? `${loose} ${loose === 1 ? "picture" : "pictures"} and no folders` : "no folders",
       expected: "one folder a class, with its pictures inside",
     });
   }

@@ -95,7 +95,7 @@ export function decodeIdx(bytes: Uint8Array, subject: string): Tensor {
     throw new StriateError({
       subject,
       found: `${present} bytes of elements`,
-      expected: `${declared} for the ${formatShape(shape)} ${dtype} that its header declares`,
+      expected: `${Number.isSafeInteger(declared) ? declared : declared.toPrecision(3)} for the ${formatShape(shape)} ${dtype} that its header declares`,
       mend: declared > present ? "It is cut off, or its header is damaged: fetch it again" : "Fetch it again",
     });
   const body = bytes.subarray(start);

@@ -3,26 +3,44 @@ import * as valibot from "valibot";
 import { StriateError } from "../errors.ts";
 import type { TypedArray } from "../tensor/dtype.ts";
 
-const length = valibot.pipe(valibot.number(), valibot.integer(), valibot.minValue(1), valibot.maxValue(65_535));
-const finite = valibot.pipe(valibot.number(), valibot.finite());
+/** A whole number; each rule's message is what was expected, for the sentence of the error. */
+function whole(from: number) {
+  const expected = `a whole number from ${from} to 65535`;
+  return valibot.pipe(
+    valibot.number(expected),
+    valibot.integer(expected),
+    valibot.minValue(from, expected),
+    valibot.maxValue(65_535, expected),
+  );
+}
+
+const finite = valibot.pipe(valibot.number("a number"), valibot.finite("a finite number"));
+const positive = valibot.pipe(finite, valibot.gtValue(0, "a number above 0"));
+const list = <Item extends valibot.GenericSchema>(item: Item) =>
+  valibot.pipe(valibot.array(item, "a list of numbers"), valibot.readonly());
 
 const schema = valibot.pipe(
-  valibot.strictObject({
-    /** 1: grey. 3: red, green, blue. */
-    channels: valibot.picklist([1, 3] as const),
-    /** Of the picture itself, without its padding. */
-    height: length,
-    width: length,
-    /** Pixels of zero (black) put around the picture on every side before normalising. */
-    padding: valibot.pipe(valibot.number(), valibot.integer(), valibot.minValue(0), valibot.maxValue(65_535)),
-    /** Of pixels scaled to 0 … 1, a number for each channel. */
-    mean: valibot.pipe(valibot.array(finite), valibot.readonly()),
-    std: valibot.pipe(valibot.array(valibot.pipe(finite, valibot.gtValue(0))), valibot.readonly()),
-    /** `dark`: the objects are light on dark, so a picture that is dark on light is inverted first. */
-    background: valibot.optional(valibot.picklist(["dark"] as const)),
-  }),
-  valibot.check((value) => value.mean.length === value.channels, "mean: Expected a number for each channel"),
-  valibot.check((value) => value.std.length === value.channels, "std: Expected a number for each channel"),
+  valibot.strictObject(
+    {
+      /** 1: grey. 3: red, green, blue. */
+      channels: valibot.picklist([1, 3] as const, "1 or 3"),
+      /** Of the picture itself, without its padding. */
+      height: whole(1),
+      width: whole(1),
+      /** Pixels of zero (black) put around the picture on every side before normalising. */
+      padding: whole(0),
+      /** Of pixels scaled to 0 … 1, a number for each channel. */
+      mean: list(finite),
+      std: list(positive),
+      /** `dark`: the objects are light on dark, so a picture that is dark on light is inverted first. */
+      background: valibot.optional(valibot.picklist(["dark"] as const, '"dark" or nothing')),
+    },
+    (issue) => (issue.expected === "never" ? "no such field" : issue.path === undefined ? "an object" : "it there"),
+  ),
+  valibot.check(
+    ({ channels, mean, std }) => mean.length === channels && std.length === channels,
+    "as many means and stds as channels",
+  ),
   valibot.readonly(),
 );
 
@@ -43,13 +61,10 @@ export function parsePreprocessing(value: unknown, subject: string): Preprocessi
   if (result.success) return result.output;
   const issue = result.issues[0];
   const path = valibot.getDotPath(issue);
-  const where = path === null ? "preprocessing" : `preprocessing.${path}`;
-  const expected = issue.expected ?? issue.message.replace(/^(\w+): Expected /, "$1 with ");
   throw new StriateError({
     subject,
-    found:
-      path === null && issue.expected === null ? `${where} ${JSON.stringify(value)}` : `${where} ${issue.received}`,
-    expected: expected === "never" ? "no such field" : expected,
+    found: path === null ? `preprocessing ${JSON.stringify(value)}` : `preprocessing.${path} ${issue.received}`,
+    expected: issue.message,
     cause: issue,
   });
 }
