@@ -191,6 +191,8 @@ export const Unsqueeze = defineOp<None>({
 function unsqueezed(shape: readonly Dimension[], axes: Shape): Dimension[] {
   const rank = shape.length + axes.length;
   const added = new Set(axes.map((axis) => normaliseAxis(axis, rank, "Unsqueeze")));
+  if (added.size !== axes.length)
+    throw new StriateError({ subject: "Unsqueeze", found: `axes [${axes}]`, expected: "each axis once" });
   const rest = [...shape];
   return Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : rest.shift()!));
 }
