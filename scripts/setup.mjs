@@ -29,8 +29,8 @@ export async function script(body) {
   }
 }
 
-/** Runs a command without a word; when it fails, everything it said is in the error. */
-function quietly(command, commandArguments, advice) {
+/** Runs a command without a word; when it fails, everything it said is in the error, and then the advice. */
+function quietly(command, commandArguments, advice = "") {
   const { status, error, stdout, stderr } = spawnSync(command, commandArguments, {
     cwd: root,
     encoding: "utf8",
@@ -105,7 +105,13 @@ export function ensureInstalled() {
   if (isInstalled()) return;
   alone("install", () => {
     if (isInstalled()) return;
-    quietly("npm", ["ci", "--no-audit", "--no-fund"], "The dependencies could not be installed (npm ci).");
+    const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+    try {
+      quietly("npm", ["ci", ...quiet]);
+    } catch {
+      // `npm ci` refuses a lock file made where the packages of other systems were not to be had.
+      quietly("npm", ["install", "--no-save", ...quiet], "The dependencies could not be installed (npm install).");
+    }
   });
 }
 
