@@ -22,6 +22,14 @@ describe("Random", () => {
     expect(draw(2 ** 32 + 1, "a")).not.toEqual(draw(1, "a"));
   });
 
+  test("draws other numbers for names that one 32-bit hash does not tell apart", () => {
+    for (const [one, other] of [
+      ["costarring", "liquid"],
+      ["declinate", "macallums"],
+    ] as const)
+      expect(new Random(1, one).bits()).not.toBe(new Random(1, other).bits());
+  });
+
   test("uniform and normal draws have the moments they should", () => {
     const random = new Random(3, "moments");
     const count = 40_000;

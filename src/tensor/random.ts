@@ -34,9 +34,9 @@ export function philox(counter: readonly [number, number, number, number], key: 
   return [c0, c1, c2, c3];
 }
 
-/** A 32-bit number for a name (FNV-1a), to key streams by what they are for. */
-function hash(name: string): number {
-  let value = 0x811c9dc5;
+/** A 32-bit number for a name (FNV-1a, from any start), to key streams by what they are for. */
+function hash(name: string, start: number): number {
+  let value = start;
   for (let index = 0; index < name.length; index++) value = Math.imul(value ^ name.charCodeAt(index), 0x01000193);
   return value >>> 0;
 }
@@ -63,7 +63,7 @@ export class Random {
       throw new StriateError({ subject: "seed", found: String(seed), expected: "a whole number from 0 to 2^53 - 1" });
     const path = name.join("/");
     this.#key = [seed >>> 0, Math.floor(seed / 0x100000000)];
-    this.#stream = [hash(path), hash(`${path}/`)];
+    this.#stream = [hash(path, 0x811c9dc5), hash(path, 0x9e3779b9)];
   }
 
   /** The next 32 random bits, as an unsigned integer. */
