@@ -45,7 +45,7 @@ test.each([
     expect(exit).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1000);
     process.emit(signal);
-      expect(exit).toHaveBeenCalledWith(code);
+    expect(exit).toHaveBeenCalledWith(code);
     end();
     expect((await outcome).exitCode).toBe(code);
   },

@@ -1,8 +1,9 @@
 /** MODEL on the command line: a name from the catalog, an .onnx file or a run folder. */
-import type { Preprocessing } from "../data/preprocessing.ts";
+
 import { StriateError } from "../errors.ts";
 import { type CatalogEntry, catalog, catalogEntry } from "../models/catalog.ts";
 import { load, Model } from "../models/model.ts";
+import type { Preprocessing } from "../models/preprocessing.ts";
 import { exists, isFolder, joinPath } from "../platform/files.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { note } from "./notes.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { Preprocessing } from "../models/preprocessing.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { batchCount, batches, epochOrder } from "./batches.ts";
 import { Dataset } from "./dataset.ts";
-import type { Preprocessing } from "./preprocessing.ts";
 
 const preprocessing: Preprocessing = { channels: 1, height: 1, width: 1, padding: 1, mean: [0.5], std: [0.5] };
 const make = (count: number): Dataset =>

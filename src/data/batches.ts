@@ -1,8 +1,8 @@
 import { StriateError } from "../errors.ts";
+import { imageWriter } from "../models/preprocessing.ts";
 import { Random } from "../tensor/random.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Dataset } from "./dataset.ts";
-import { imageWriter } from "./preprocessing.ts";
 
 export interface BatchOptions {
   /** Images in a batch. */

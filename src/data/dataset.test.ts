@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { Preprocessing } from "../models/preprocessing.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { Dataset, type DatasetParts } from "./dataset.ts";
-import type { Preprocessing } from "./preprocessing.ts";
 
 const preprocessing: Preprocessing = { channels: 1, height: 1, width: 2, padding: 1, mean: [0], std: [1] };
 const make = (labels: number[], changes: Partial<DatasetParts> = {}): Dataset => {

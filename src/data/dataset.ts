@@ -1,8 +1,8 @@
 import { StriateError } from "../errors.ts";
+import { inputShape, type Preprocessing } from "../models/preprocessing.ts";
 import { Random } from "../tensor/random.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { inputShape, type Preprocessing } from "./preprocessing.ts";
 
 /** What a dataset is made of. */
 export interface DatasetParts {

@@ -1,10 +1,10 @@
 import { StriateError } from "../errors.ts";
+import type { Preprocessing } from "../models/preprocessing.ts";
 import { type FolderEntry, formatBytes, listFolder, readFile } from "../platform/files.ts";
 import { decodeImage, type Picture } from "../platform/image.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { Dataset } from "./dataset.ts";
 import { fitPicture, planes, withChannels } from "./picture.ts";
-import type { Preprocessing } from "./preprocessing.ts";
 
 export interface FolderOptions {
   /** The common size of the pictures; that of the first unless given. */

@@ -1,10 +1,10 @@
 import { StriateError } from "../errors.ts";
+import type { Preprocessing } from "../models/preprocessing.ts";
 import { exists, isFolder, joinPath, readFile } from "../platform/files.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Dataset } from "./dataset.ts";
 import { parseIdx } from "./idx.ts";
-import type { Preprocessing } from "./preprocessing.ts";
 
 export interface MnistOptions {
   /** The classes' names, `0` to `9` unless given: Fashion-MNIST and its like come in the same files. */

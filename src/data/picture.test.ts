@@ -2,12 +2,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Preprocessing } from "../models/preprocessing.ts";
 import { encodePng, type Picture } from "../platform/image.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { batches } from "./batches.ts";
 import { Dataset } from "./dataset.ts";
 import { fitPicture, pictureTensor, planes, withChannels } from "./picture.ts";
-import type { Preprocessing } from "./preprocessing.ts";
 
 let folder: string;
 beforeAll(async () => {

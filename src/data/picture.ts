@@ -1,7 +1,7 @@
+import { imageWriter, inputShape, type Preprocessing } from "../models/preprocessing.ts";
 import { readFile } from "../platform/files.ts";
 import { decodeImage, type Picture, resizeImage } from "../platform/image.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { imageWriter, inputShape, type Preprocessing } from "./preprocessing.ts";
 
 /** A picture made ready for a network. */
 export interface PreparedPicture {

@@ -1,6 +1,5 @@
 /** A model: a graph and its parameters, with what is needed to feed it and to name its answers. */
 import * as valibot from "valibot";
-import { type Preprocessing, parsePreprocessing } from "../data/preprocessing.ts";
 import { StriateError } from "../errors.ts";
 import { type Graph, makeGraph, variablesOf } from "../graph/graph.ts";
 import { type Dimension, inputValue } from "../graph/value.ts";
@@ -10,6 +9,7 @@ import { encode } from "../onnx/encode.ts";
 import { readFile, writeFileAtomic } from "../platform/files.ts";
 import { encodeSafetensors } from "../tensor/safetensors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { type Preprocessing, parsePreprocessing } from "./preprocessing.ts";
 
 export interface ModelParts {
   /** What it is called in messages: a catalog name or a file. */
