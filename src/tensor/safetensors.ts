@@ -21,14 +21,14 @@ const names: Readonly<Record<DType, string>> = {
 
 /** Tensors by name as one file: the header's length (8 bytes), the header as JSON, then the data in the given order. */
 export function encodeSafetensors(tensors: ReadonlyMap<string, Tensor>): Uint8Array {
-  const header: Record<string, { dtype: string; shape: readonly number[]; data_offsets: [number, number] }> = {};
+  const header: [string, { dtype: string; shape: readonly number[]; data_offsets: [number, number] }][] = [];
   let end = 0;
   const widest = Math.max(...Object.values(dtypes).map(({ bytes }) => bytes));
   for (const [name, { dtype, shape, byteLength }] of tensors) {
-    header[name] = { dtype: names[dtype], shape, data_offsets: [end, end + byteLength] };
+    header.push([name, { dtype: names[dtype], shape, data_offsets: [end, end + byteLength] }]);
     end += byteLength;
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerLength = Math.ceil(text.length / widest) * widest;
   const bytes = new Uint8Array(8 + headerLength + end).fill(0x20, 8, 8 + headerLength);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
