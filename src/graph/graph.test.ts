@@ -40,6 +40,13 @@ describe("makeGraph", () => {
     expect(() => makeGraph([x], { y: add(add(x, one), one) })).not.toThrow();
   });
 
+  test("refuses an output named as an input is, unless it is that input", () => {
+    expect(() => makeGraph([x], { x: relu(x) })).toThrow(
+      'graph: found an output named "x", as an input or a variable is; expected every output to have its own name.',
+    );
+    expect(() => makeGraph([x], { x })).not.toThrow();
+  });
+
   test("refuses an input that is not listed", () => {
     expect(() => makeGraph([], { y: relu(x) })).toThrow('graph: input "x" used but not listed among the inputs.');
   });

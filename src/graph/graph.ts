@@ -69,7 +69,7 @@ export const trainableOf = (graph: Graph): Variable[] =>
 
 /**
  * A graph from its parts. Random inputs that its values depend on join the inputs.
- * @throws StriateError when two different leaves have one name.
+ * @throws StriateError when two different leaves have one name, or an output has that of a leaf it is not.
  */
 export function makeGraph(
   inputs: readonly Input[],
@@ -94,6 +94,13 @@ export function makeGraph(
     if (kind === "input" && !inputs.includes(leaf as Input))
       throw new StriateError({ subject: "graph", found: `input "${name}" used but not listed among the inputs` });
   }
+  for (const [name, value] of named)
+    if (names.has(name) && names.get(name) !== value)
+      throw new StriateError({
+        subject: "graph",
+        found: `an output named "${name}", as an input or a variable is`,
+        expected: "every output to have its own name",
+      });
   const random = leaves.filter((leaf): leaf is Input => leaf.source.kind === "random");
   return { ...draft, inputs: [...inputs.filter((input) => input.source.kind !== "random"), ...random] };
 }
