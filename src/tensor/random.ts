@@ -159,9 +159,12 @@ function exactLog(x: number): number {
   const ratio = (x - 1) / (x + 1);
   const square = ratio * ratio;
   let sum = 0;
-  for (let odd = 23; odd >= 1; odd -= 2) sum = sum * square + 1 / odd;
+  for (let index = 0; index < reciprocals.length; index++) sum = sum * square + reciprocals[index]!;
   return 2 * ratio * sum + exponent * Math.LN2;
 }
+
+/** Of the odd numbers from 23 down to 1. */
+const reciprocals = Array.from({ length: 12 }, (_, index) => 1 / (23 - 2 * index));
 
 const centre = {
   numerator: [
