@@ -184,7 +184,7 @@ async function checkEngine(opCase: OpCase, built: BuiltCase, engine: Engine): Pr
     ...(open ? [{ way: ", bound", ...buildCase(opCase, "named") }] : []),
   ];
   for (const { way, graph, dimensions } of graphs) {
-    const program = await engine.compile(graph, new Map(), { dimensions });
+    const program = await engine.compile(graph, new Map(), { dimensions, threads: 1 });
     try {
       const found = await program.run(Object.fromEntries(built.feeds));
       for (const [output, tensor] of expected) {
