@@ -33,7 +33,8 @@ const oldestOpset = 13;
 const newestOpset = 28;
 
 /**
- * Reads an ONNX model. Floating-point initialisers with axes become trainable parameters under their own names.
+ * Reads an ONNX model. Floating-point initialisers with axes become trainable parameters under their own names, unless
+ * operators take them as settings (a Resize its scales).
  * @param subject what to call the file in errors
  * @throws StriateError for bytes that are not an ONNX model, and for one that asks for what there is not
  */
@@ -44,10 +45,11 @@ export function decode(bytes: Uint8Array, subject = "model"): DecodedModel {
   checkOperators(graph, subject);
   const values = new Map<string, Value>();
   const variables = new Map<string, Tensor>();
+  const settings = settingsOf(graph);
   for (const proto of graph.initializer) {
     const tensor = decodeTensor(proto, subject);
     if (values.has(proto.name)) throw twice(subject, proto.name);
-    if (isFloat(tensor.dtype) && tensor.shape.length > 0) {
+    if (isFloat(tensor.dtype) && tensor.shape.length > 0 && !settings.has(proto.name)) {
       values.set(proto.name, parameterValue(proto.name, tensor));
       variables.set(proto.name, tensor);
     } else values.set(proto.name, constant(tensor));
@@ -117,6 +119,14 @@ function checkOperators(graph: GraphProto, subject: string): void {
   throw new StriateError({ subject, found: `operators that Striate does not have: ${list}` });
 }
 
+/** The names that nodes take as settings: numbers of the computation, not weights. */
+function settingsOf(graph: GraphProto): Set<string> {
+  const names = new Set<string>();
+  for (const node of graph.node)
+    for (const operand of operatorOf(node)?.settings ?? []) names.add(node.input[operand] ?? "");
+  return names;
+}
+
 function typeOf({ name, type }: ValueInfoProto, subject: string): { dtype: DType; shape: Dimension[] } {
   const tensor = type?.tensorType;
   const dtype = Object.entries(onnxDTypes).find(([, code]) => code === tensor?.elemType)?.[0] as DType | undefined;
@@ -169,8 +179,8 @@ function explaining<T>(place: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (!(error instanceof StriateError)) throw error;
-    throw new StriateError({ ...error.complaint, subject: place });
+    if (error instanceof StriateError) throw new StriateError({ ...error.complaint, subject: place });
+    throw new StriateError({ subject: place, found: `operands that it cannot take (${error})`, cause: error });
   }
 }
 

@@ -42,6 +42,7 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
   },
   arity: [3, 3],
   optional: [1],
+  settings: [1, 2],
   infer: ([x, , scales], attributes) => {
     const by = factors(x!.shape.length, constantOf(scales), attributes);
     const shape = x!.shape.map((length, axis): Dimension => {

@@ -1,24 +1,28 @@
 /** From our operators to those that ONNX Runtime has: each by its fast form there, or else by its composition. */
 import { StriateError } from "../../errors.ts";
-import { type Graph, nodesOf } from "../../graph/graph.ts";
+import type { Graph } from "../../graph/graph.ts";
 import { striateDomain } from "../../graph/op.ts";
 import { foldConstants, rewrite } from "../../graph/rewrite.ts";
-import type { Node } from "../../graph/value.ts";
+import type { Node, Value } from "../../graph/value.ts";
 import { rules } from "./rules.ts";
 
-/** The same graph in standard operators. */
+/** The same graph in standard operators. What a rule gives is lowered in its turn. */
 export function lower(graph: Graph): Graph {
   let lowered = graph;
-  do {
+  for (let changed = true; changed; ) {
+    changed = false;
     lowered = rewrite(lowered, (node, inputs) => {
-      const fast = rules.get(node.op)?.(inputs, node);
-      if (fast || !isOurs(node)) return fast;
-      const composed = node.op.composition?.(inputs, node.attributes);
-      if (!composed) throw new StriateError({ subject: node.op.name, found: "no form in ONNX's operators" });
-      return composed;
+      const replacement = rules.get(node.op)?.(inputs, node) ?? composed(node, inputs);
+      changed ||= replacement !== undefined;
+      return replacement;
     }).graph;
-  } while (nodesOf(lowered).some(isOurs));
+  }
   return foldConstants(lowered);
 }
 
-const isOurs = (node: Node): boolean => node.op.domain === striateDomain;
+function composed(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+  if (node.op.domain !== striateDomain) return undefined;
+  const values = node.op.composition?.(inputs, node.attributes);
+  if (!values) throw new StriateError({ subject: node.op.name, found: "no form in ONNX's operators" });
+  return values;
+}

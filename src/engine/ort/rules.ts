@@ -2,6 +2,7 @@
  * The fast forms of operators in ONNX Runtime: what was measured to beat both the composition and, for some standard
  * operators, the runtime's own kernel. docs/engine.md has the figures. A rule that does not apply gives undefined.
  */
+import { apply } from "../../graph/op.ts";
 import { constant, constantOf, fixedShape, type Node, type Value } from "../../graph/value.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient, conv } from "../../ops/conv.ts";
 import { hardSigmoid, mul, ReluGradient, sub } from "../../ops/core/elementwise.ts";
@@ -9,9 +10,17 @@ import { ReduceSum, reduceSum } from "../../ops/core/reduce.ts";
 import { reshape, shapeFrom, transpose } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { gemm } from "../../ops/matmul.ts";
-import { AveragePoolGradient, MaxPoolGradient, maxPool, type PoolAttributes, poolAxes } from "../../ops/pool.ts";
+import {
+  AveragePool,
+  AveragePoolGradient,
+  MaxPool,
+  MaxPoolGradient,
+  maxPool,
+  type PoolAttributes,
+  poolAxes,
+} from "../../ops/pool.ts";
 import { repeatNearest } from "../../ops/resize.ts";
-import type { WindowAxis } from "../../ops/window.ts";
+import { padsOf, type WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 
@@ -32,10 +41,27 @@ const covers = (axes: readonly WindowAxis[], { group }: ConvAttributes): boolean
 
 const rows = (x: Value): Value => reshape(x, [x.shape[0] as number, sizeOf((x.shape as Shape).slice(1))]);
 
-const convRule: LoweringRule = ([x, w, bias], node) => {
+/** Padding written out: the runtime refuses "same" with a dilation, or ignores the dilation. */
+const withPads = (inputs: readonly (Value | undefined)[], node: Node, axes: readonly WindowAxis[]) =>
+  node.attributes.auto_pad === "NOTSET"
+    ? undefined
+    : apply(node.op, inputs, { ...node.attributes, auto_pad: "NOTSET", pads: padsOf(axes) }).slice(
+        0,
+        node.outputs.length,
+      );
+
+const poolRule: LoweringRule = (inputs, node) => {
+  const shape = fixedShape(inputs[0]!);
+  return shape && withPads(inputs, node, poolAxes(shape, node.attributes as unknown as PoolAttributes));
+};
+
+const convRule: LoweringRule = (inputs, node) => {
+  const [x, w, bias] = inputs;
   const [input, weight] = [fixedShape(x!), fixedShape(w!)];
   const attributes = node.attributes as unknown as ConvAttributes;
-  if (!input || !weight || !covers(convAxes(input, weight, attributes), attributes)) return undefined;
+  if (!input || !weight) return undefined;
+  const axes = convAxes(input, weight, attributes);
+  if (!covers(axes, attributes)) return withPads(inputs, node, axes);
   const product = gemm(rows(x!), rows(w!), { transB: 1 }, bias);
   return [reshape(product, [input[0]!, weight[0]!, ...input.slice(2).map(() => 1)])];
 };
@@ -56,11 +82,12 @@ const weightGradientRule: LoweringRule = ([x, g], node) => {
   if (covers(axes, attributes)) return [reshape(gemm(rows(g!), rows(x!), { transA: 1 }), shape)];
   const plain = attributes.group === 1 && axes.every(({ stride, dilation }) => stride === 1 && dilation === 1);
   if (!plain) return undefined;
-  return input[1] === 1 ? [gradientByImages(x!, g!, shape, attributes)] : [gradientByParts(x!, g!, shape, attributes)];
+  const gradient = input[1] === 1 ? gradientByImages : gradientByParts;
+  return [gradient(x!, g!, shape, padsOf(axes))];
 };
 
 /** One input channel: each image is a group, its output gradient the kernels; then the sum over images. */
-function gradientByImages(x: Value, g: Value, shape: Shape, { pads }: ConvAttributes): Value {
+function gradientByImages(x: Value, g: Value, shape: Shape, pads: readonly number[]): Value {
   const [batch, , ...spatial] = x.shape as Shape;
   const [, filters, ...positions] = g.shape as Shape;
   const images = reshape(x, [1, batch!, ...spatial]);
@@ -73,7 +100,7 @@ function gradientByImages(x: Value, g: Value, shape: Shape, { pads }: ConvAttrib
 const partsOf = (batch: number): number => [4, 2].find((parts) => batch % parts === 0) ?? 1;
 
 /** Many input channels: the convolution with channels as batch, by parts of the batch. */
-function gradientByParts(x: Value, g: Value, shape: Shape, { pads }: ConvAttributes): Value {
+function gradientByParts(x: Value, g: Value, shape: Shape, pads: readonly number[]): Value {
   const [batch, channels, ...spatial] = x.shape as Shape;
   const [, filters, ...positions] = g.shape as Shape;
   const parts = partsOf(batch!);
@@ -159,6 +186,8 @@ const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
   [ConvWeightGradient, weightGradientRule],
   [AveragePoolGradient, averagePoolGradientRule],
   [MaxPoolGradient, maxPoolGradientRule],
+  [MaxPool, poolRule],
+  [AveragePool, poolRule],
   [ReduceSum, reduceSumRule],
   [ReluGradient, ([y, g]) => [mul(g!, isPositive(y!))]],
 ];

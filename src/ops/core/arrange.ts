@@ -213,6 +213,7 @@ export const OneHot = defineOp<{ axis: number }>({
   domain: "",
   attributes: { axis: { kind: "int", default: -1 } },
   arity: [3, 3],
+  settings: [1, 2],
   infer: ([indices, depth, values], { axis }) => {
     const at = normaliseAxis(axis, indices!.shape.length + 1, "OneHot");
     const classes = constantOf(depth)?.toArray()[0];

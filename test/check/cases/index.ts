@@ -33,8 +33,6 @@ const scales = (...values: readonly number[]): OperandSpec => ({
   constant: true,
 });
 const nearest = {
-  // Read from a file, constant scales come back as a parameter.
-  except: ["onnx"],
   attributes: { coordinate_transformation_mode: "asymmetric", mode: "nearest", nearest_mode: "floor" },
   operands: ([x, by]: readonly Value[]) => [x, undefined, by],
 };
