@@ -1,8 +1,18 @@
 /** The public API of Striate. */
+export {
+  type FoolingPrediction,
+  fourierTransform,
+  type Matrix,
+  type OrientationReadout,
+  predictFooling,
+  spectrum,
+  type Transform,
+} from "./analyse/frequency.ts";
 export { type LayerSummary, type Summary, summary } from "./analyse/summary.ts";
 export { type GradientOptions, gradient, gradientsOf } from "./autodiff/gradient.ts";
 export { type Batch, type BatchOptions, batches } from "./data/batches.ts";
 export { Dataset, type DatasetParts } from "./data/dataset.ts";
+export { type LinesOptions, linesData } from "./data/lines.ts";
 export { mnist } from "./data/mnist.ts";
 export { pictureTensor } from "./data/picture.ts";
 export type { CompileOptions, Engine, Program, Tensors } from "./engine/engine.ts";
@@ -43,9 +53,12 @@ export { abs, add, cast, div, exp, greater, log, mul, neg, pow, sqrt, sub, where
 export { reduceMax, reduceMean, reduceSum } from "./ops/core/reduce.ts";
 export { reshape, transpose } from "./ops/core/shape.ts";
 export { matmul } from "./ops/matmul.ts";
+export { type Modulation, modulate } from "./stress/modulation.ts";
+export { type OutOfDomainKind, outOfDomain, outOfDomainKinds } from "./stress/out-of-domain.ts";
 export type { DType } from "./tensor/dtype.ts";
 export { Random } from "./tensor/random.ts";
 export { full, scalar, stack, Tensor, tensor, zeros } from "./tensor/tensor.ts";
 export { type Evaluation, evaluate, predict } from "./train/evaluate.ts";
 export { type EpochEvent, type FitEvent, type FitOptions, type FitResult, fit, TrainingError } from "./train/fit.ts";
 export { Run } from "./train/run.ts";
+export { fitFromStarts, type StartsEvent, type StartsOptions, type StartsResult } from "./train/starts.ts";

@@ -2,6 +2,7 @@ import { nearest, StriateError } from "../errors.ts";
 import { isFolder, joinPath } from "../platform/files.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FolderOptions, folderDataset } from "./folder.ts";
+import { linesData } from "./lines.ts";
 import { mnist } from "./mnist.ts";
 
 /** What a name of data on the command line leads to. */
@@ -28,11 +29,12 @@ interface DataKind {
 const dataKinds: Readonly<Record<string, DataKind>> = {
   mnist: { usage: "mnist:DIR", open: (place) => mnist(place) },
   folder: { usage: "folder:DIR", open: openFolder },
+  lines: { usage: "lines", open: openLines },
 };
 
 /**
  * The data that a word of the command line names: `mnist:DIR`, `folder:DIR` (one folder a class; or `train` and `test`,
- * each of that form).
+ * each of that form) or `lines`, drawn by the seed.
  *
  * @throws StriateError when the kind is unknown (naming the nearest), nothing follows the colon, or the data are wrong.
  */
@@ -63,6 +65,14 @@ async function unknownKind(spec: string, kind: string, hasColon: boolean): Promi
         ? undefined
         : `Did you mean ${dataKinds[guess]!.usage}`,
   });
+}
+
+/** As many images as the running example is trained and tested on. */
+const linesCounts = { train: 8000, test: 10_000 } as const;
+
+async function openLines(_place: string, { seed }: OpenOptions): Promise<OpenedData> {
+  const of = (split: "train" | "test") => linesData({ seed, split, count: linesCounts[split] });
+  return { train: of("train"), test: of("test") };
 }
 
 /** The names under which folders hold what is kept back from training. */

@@ -19,7 +19,7 @@ import {
   sequential,
   temperature,
 } from "./layers.ts";
-import { constantRate, cosineDecay, oneCycle, scheduleOf, stepDecay } from "./schedules.ts";
+import { constantRate, cosineDecay, oneCycle, scheduleOf, stepDecay, warmCosine } from "./schedules.ts";
 import { type Layer, Scope, shared } from "./scope.ts";
 
 function build(layer: Layer, input: readonly number[]) {
@@ -162,6 +162,8 @@ describe("schedules", () => {
     expect(cycle(30, 100)).toBeCloseTo(1, 12);
     expect(cycle(100, 100)).toBeCloseTo(1e-4, 12);
     expect(cycle(15, 100)).toBeCloseTo((1 + 1 / 25) / 2, 12);
+    const warm = warmCosine();
+    expect([0, 5, 10, 55, 100].map((step) => warm(step, 100))).toEqual([1e-3, 0.5, 1, expect.closeTo(0.5, 12), 1e-3]);
     expect(() => scheduleOf("linear" as "cosine")).toThrow('schedule: found "linear"; expected one of constant, step,');
   });
 });

@@ -31,6 +31,18 @@ export const oneCycle =
     return step < peak ? between(1 / 25, 1, step / peak) : between(1, 1e-4, (step - peak) / Math.max(1, steps - peak));
   };
 
+/**
+ * Up in a straight line from 0 to the base rate in the first `warmUp` of training, then down to 0 along half a cosine; never
+ * below `floor` times the base rate.
+ */
+export const warmCosine =
+  ({ warmUp = 0.1, floor = 1e-3 }: { readonly warmUp?: number; readonly floor?: number } = {}): Schedule =>
+  (step, steps) => {
+    const part = step / Math.max(1, steps);
+    const factor = part < warmUp ? part / warmUp : 0.5 * (1 + Math.cos((Math.PI * (part - warmUp)) / (1 - warmUp)));
+    return Math.max(floor, factor);
+  };
+
 const schedules = { constant: constantRate, step: stepDecay, cosine: cosineDecay, "one-cycle": oneCycle };
 
 export type ScheduleName = keyof typeof schedules;
