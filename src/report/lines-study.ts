@@ -100,6 +100,8 @@ export interface LinesStudy {
     readonly plain: { readonly pixels: Pixels; readonly spectrum: Float32Array };
     readonly modulated: { readonly pixels: Pixels; readonly spectrum: Float32Array };
   };
+  /** The lowest and highest frequency of the modulated images that the network was retrained with, cycles a pixel. */
+  readonly mendedBand?: readonly [number, number];
   readonly before: LinesPart;
   /** The network retrained with modulated images. */
   readonly after: LinesPart;
