@@ -4,6 +4,10 @@ import { runCommandLine } from "./run.ts";
 
 // A reader that has seen enough (head, a pager) is no failure.
 for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  stream.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === "EPIPE") process.exit(0);
+    if (stream === process.stdout) process.stderr.write(`striate: standard output: ${message}\n`);
+    process.exit(1);
+  });
 
 process.exitCode = await runCommandLine(process.argv.slice(2));

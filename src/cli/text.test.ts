@@ -6,6 +6,7 @@ describe("wrap", () => {
   test("breaks between words, later lines indented", () => {
     expect(wrap("one two three four", 10, "  ")).toBe("one two\n  three\n  four");
     expect(wrap("one\n\ntwo", 10)).toBe("one\n\ntwo");
+    expect(wrap("  one  two", 10)).toBe("  one  two");
   });
 
   test("keeps long words whole and loses none", () => {

@@ -9,12 +9,13 @@ export function columnsOf(stream: { readonly columns?: number } = process.stdout
 export function wrap(text: string, width: number, indent = ""): string {
   const lines: string[] = [];
   for (const paragraph of text.split("\n")) {
-    let line = "";
-    for (const word of paragraph.split(" ")) {
-      if (line.length > 0 && line.trim() !== "" && line.length + 1 + word.length > width) {
+    const [first, ...words] = paragraph.trimStart().split(" ") as [string, ...string[]];
+    let line = paragraph.slice(0, paragraph.length - paragraph.trimStart().length) + first;
+    for (const word of words) {
+      if (line.length + 1 + word.length > width) {
         lines.push(line);
         line = indent + word;
-      } else line = line === "" ? word : `${line} ${word}`;
+      } else line += ` ${word}`;
     }
     lines.push(line);
   }

@@ -160,6 +160,26 @@ describe("training that ends early", () => {
   });
 });
 
+describe("lines", () => {
+  test("stops at Ctrl-C, and keeps what was trained", async () => {
+    const running = start("lines", "--out", "study", "--json");
+    await running.until("start 1/");
+    running.process.kill("SIGINT");
+    const { code, json, stderr } = await running.finished;
+    expect(code).toBe(130);
+    expect(stderr).toContain("Stopping after this step.");
+    expect(json).toMatchObject({ stopped: true, seed: 0 });
+    for (const path of json.kept as string[])
+      expect((await striate("summary", path, "--json")).json.parameters).toBe(170);
+  });
+
+  test("refuses a file for its folder", async () => {
+    const { code, said } = await striate("lines", "--out", "light3.png");
+    expect(said).toBe("striate: light3.png: found a file; expected a folder, or nothing there yet. ");
+    expect(code).toBe(1);
+  });
+});
+
 test("a reader that leaves early is no failure", async () => {
   const running = start("summary", "lenet5", "--json");
   running.process.stdout.destroy();

@@ -1,22 +1,20 @@
 /** `striate lines`: the running example. */
 import type { Command } from "commander";
-import { StriateError } from "../../errors.ts";
-import { type CommonOptions, type Finish, newCommand } from "../command.ts";
+import { type Finish, newCommand } from "../command.ts";
+import { type LinesOptions, runLines } from "../lines-run.ts";
 
-interface LinesOptions extends CommonOptions {
-  readonly out: string;
-}
+const notes = `A network with two 9x9 kernels learns to tell vertical from horizontal lines.
+The report shows what it learned, where that fails, and the mend.`;
 
-export const makeCommand = (_finish: Finish): Command =>
+export const makeCommand = (finish: Finish): Command =>
   newCommand(
     {
       seedOf: "images, first weights and order",
       examples: ["striate lines", "striate lines --seed 1 --out reports/lines-1 --json"],
+      notes,
     },
     (command) =>
       command
         .option("--out <folder>", "where report.html, model.onnx and mended.onnx go", "lines-report")
-        .action(async (_options: LinesOptions) => {
-          throw new StriateError({ subject: "lines", found: "nothing to run yet" });
-        }),
+        .action(async (options: LinesOptions) => finish(await runLines(options))),
   );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { LinesPart, LinesStudy } from "../report/lines-study.ts";
-import { linesDocument, linesText } from "./lines-figures.ts";
+import { linesDocument, linesText } from "./lines-outcome.ts";
 
 const image = new Float32Array(64 * 64);
 const kernel = { weights: new Float32Array(81), spectrum: image };
