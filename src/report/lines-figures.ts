@@ -24,7 +24,7 @@ import type {
   SweepPoint,
   TrainingHistory,
 } from "./lines-study.ts";
-import { classNames, separation, vote } from "./lines-words.ts";
+import { classNames, kindName, separation, vote } from "./lines-words.ts";
 import { count, counted, fixed, frequency, percent, points, precise } from "./words.ts";
 
 /** The class a network gives an image: the likelier, vertical where both are alike. */
@@ -188,7 +188,7 @@ export function weightsTable(network: LearnedNetwork): Markup {
 export function kindsTable(kinds: readonly KindResult[], afterwards?: readonly KindResult[]): Markup {
   const rows = kinds.map((kind) => {
     const twin = afterwards?.find((other) => other.kind === kind.kind);
-    const name = html`<th scope="row">${kind.kind}<span class="about">${kind.about}</span></th>`;
+    const name = html`<th scope="row">${kindName(kind.kind)}<span class="about">${kind.about}</span></th>`;
     if (!afterwards)
       return html`<tr>${name}<td class="bar">${meter(kind.accuracy)}</td><td class="figure-cell">${percent(kind.accuracy)}</td></tr>`;
     const change = twin ? points(twin.accuracy - kind.accuracy) : "–";
@@ -211,7 +211,7 @@ export function kindsTable(kinds: readonly KindResult[], afterwards?: readonly K
 export async function kindGalleries(kinds: readonly KindResult[]): Promise<Markup> {
   const blocks = kinds.map(
     async (kind) =>
-      html`<div class="kind"><p class="kind-title"><b>${kind.kind}</b><span class="about">${percent(kind.accuracy)} of ${count(kind.count)}</span></p>${await classifiedGallery(kind.examples, kind.kind)}</div>`,
+      html`<div class="kind"><p class="kind-title"><b>${kindName(kind.kind)}</b><span class="about">${percent(kind.accuracy)} of ${count(kind.count)}</span></p>${await classifiedGallery(kind.examples, kindName(kind.kind))}</div>`,
   );
   return html`${await Promise.all(blocks)}`;
 }
@@ -326,7 +326,7 @@ export async function sweepFigure(study: LinesStudy): Promise<Markup> {
   );
   return figure(
     html`${prediction}${measured}`,
-    "Above: how strongly the kernels’ transforms and the weights W predict that modulation at each frequency turns the answer to vertical (arbitrary units, from the weights alone). Below: the accuracy measured on modulated horizontal lines. Dotted: the chapter’s 1/6 cycles/pixel and the predicted f*.",
+    html`Above: the prediction, from the learned numbers alone (arbitrary units). D(<var>f</var>) adds up, over both channels, the difference between the channel’s two weights in W times how strongly its kernel’s transform passes horizontal lines moved to <var>f</var>; above 0 it predicts “vertical”. Below: the accuracy measured on modulated horizontal lines. Dotted: the chapter’s 1/6 cycles/pixel and the predicted <var>f</var>*.`,
     "sweep",
   );
 }

@@ -92,7 +92,7 @@ export interface LinesStudy {
   readonly seed: number;
   /** Where the kernels' transforms say that the network is fooled, cycles a pixel. */
   readonly predictedFrequency: number;
-  /** How strongly each frequency is predicted to fool it, for the curve beside the measured one. */
+  /** How strongly each frequency is predicted to fool it, for the curve beside the measured one; above 0: more so than not. */
   readonly prediction: readonly { readonly frequency: number; readonly strength: number }[];
   readonly trainingSamples: readonly LabelledImage[];
   /** One image of horizontal lines before and after modulation, with the magnitudes of their transforms (64x64, zero in the middle). */

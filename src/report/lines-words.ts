@@ -14,6 +14,9 @@ const notable = 0.02;
 /** One channel's weights must separate the classes by at least this part of what the other's do to oppose it. */
 const leastOpposition = 0.1;
 
+/** The name of a kind of image in a sentence: "textured bars". */
+export const kindName = (kind: string): string => kind.replaceAll("-", " ");
+
 const share = (errors: number, of: number): string => `${counted(errors, "error")} in ${count(of)}`;
 
 /** The page's first words: what the network does, what fools it, whether the mend helps. */
@@ -126,10 +129,10 @@ export function outOfDomainSentence(kinds: readonly KindResult[]): string {
   const range =
     worst.accuracy === best.accuracy
       ? `Accuracy is ${percent(worst.accuracy)} on ${kinds.length === 1 ? "the one kind" : "all of them"}.`
-      : `Accuracy runs from ${percent(worst.accuracy)} (${worst.kind}) to ${percent(best.accuracy)} (${best.kind}).`;
+      : `Accuracy runs from ${percent(worst.accuracy)} (${kindName(worst.kind)}) to ${percent(best.accuracy)} (${kindName(best.kind)}).`;
   const verdict =
     good === kinds.length
-      ? "The network answers to orientation in general, not just to the lines it was trained on."
+      ? "So the network answers to orientation where there are no lines, too."
       : `${capital(counted(kinds.length - good, "kind"))} of ${count(kinds.length)} ${kinds.length - good === 1 ? "is" : "are"} below 90%: there its notion of orientation is not ours.`;
   return `${range} ${verdict}`;
 }
@@ -156,8 +159,22 @@ const lowest = (sweep: readonly SweepPoint[]): SweepPoint | undefined =>
     undefined,
   );
 
+/** At how many measured frequencies the sign of the prediction says rightly whether most images fool the network. */
+function agreement({ before: { sweep }, prediction }: LinesStudy): string | undefined {
+  if (sweep.length === 0 || prediction.length === 0) return undefined;
+  const right = sweep.filter(({ frequency, accuracy }) => {
+    const near = prediction.reduce((best, point) =>
+      Math.abs(point.frequency - frequency) < Math.abs(best.frequency - frequency) ? point : best,
+    );
+    return near.strength > 0 === accuracy < coin;
+  });
+  const some = right.length === sweep.length ? "all" : `${count(right.length)} of the`;
+  return `The sign of D tells rightly at ${some} ${count(sweep.length)} measured frequencies whether most images are taken for vertical.`;
+}
+
 /** Where the first network is fooled, as measured, and how that sits with the prediction. */
-export function vulnerabilitySentences({ before, predictedFrequency }: LinesStudy): string[] {
+export function vulnerabilitySentences(study: LinesStudy): string[] {
+  const { before, predictedFrequency } = study;
   const sentences = [
     `At the chapter’s 1/6 cycles/pixel the network still calls ${percent(before.chapter.accuracy)} of ${count(before.chapter.count)} images horizontal; at the predicted ${frequency(predictedFrequency)} cycles/pixel, ${percent(before.modulated.accuracy)} of ${count(before.modulated.count)}.`,
   ];
@@ -173,6 +190,7 @@ export function vulnerabilitySentences({ before, predictedFrequency }: LinesStud
   return [
     ...sentences,
     `In the sweep it is wrong more often than right ${stretchWords(fooled)}, and ${within ? "the predicted frequency lies in this range" : "the predicted frequency lies outside this range"}. The lowest accuracy measured is ${percent(worst.accuracy)}, at ${frequency(worst.frequency)} cycles/pixel.`,
+    ...[agreement(study) ?? []].flat(),
   ];
 }
 
@@ -183,7 +201,7 @@ function changedKinds(before: LinesPart, after: LinesPart): string {
     return twin ? [{ kind: kind.kind, by: twin.accuracy - kind.accuracy, now: twin.accuracy }] : [];
   });
   const tell = (chosen: typeof changes) =>
-    listed(chosen.map(({ kind, by, now }) => `${kind} (${points(by)} points, now ${percent(now)})`));
+    listed(chosen.map(({ kind, by, now }) => `${kindName(kind)} (${points(by)} points, now ${percent(now)})`));
   const worse = changes.filter(({ by }) => by < -notable);
   const better = changes.filter(({ by }) => by > notable);
   if (worse.length + better.length === 0) return "No kind of out-of-domain image changed by more than two points.";
@@ -212,8 +230,8 @@ function reach({ after, mendedBand }: LinesStudy): { readonly sentence: string; 
     };
   const held =
     good.length === 0
-      ? `In the sweep it reaches ${percent(recognised)} nowhere`
-      : `In the sweep it holds ${percent(recognised)} or more ${stretchWords(good)}`;
+      ? `In the sweep it reaches ${recognised * 100}% nowhere`
+      : `In the sweep it holds ${recognised * 100}% or more ${stretchWords(good)}`;
   return {
     sentence: `${shown}${held}, and falls to ${percent(worst.accuracy)} at ${frequency(worst.frequency)} cycles/pixel.`,
     everywhere,
@@ -230,7 +248,7 @@ export function mendSentences(study: LinesStudy): { readonly findings: string[];
   const { sentence, everywhere } = reach(study);
   const [wasOpposed, isStillOpposed] = [isOpposed(before.network), isOpposed(after.network)];
   const findings = [
-    `On plain test images: ${share(after.test.errors, after.test.count)}, against ${counted(before.test.errors, "error")} before.`,
+    `On plain test images: ${share(after.test.errors, after.test.count)}, ${after.test.errors === before.test.errors ? "as" : `against ${count(before.test.errors)}`} before.`,
     `On horizontal lines modulated at ${frequency(predictedFrequency)} cycles/pixel: ${percent(after.modulated.accuracy)} right, against ${percent(before.modulated.accuracy)} before; at the chapter’s 1/6 cycles/pixel, ${percent(after.chapter.accuracy)} against ${percent(before.chapter.accuracy)}.`,
     sentence,
     changedKinds(before, after),

@@ -212,7 +212,9 @@ describe("sentences change with the numbers", () => {
   });
 
   test("on what is out of domain", () => {
-    expect(outOfDomainSentence(study.before.outOfDomain)).toContain("answers to orientation in general");
+    expect(outOfDomainSentence(study.before.outOfDomain)).toContain(
+      "answers to orientation where there are no lines, too",
+    );
     const poor = study.before.outOfDomain.map((kind, index) => ({ ...kind, accuracy: index === 0 ? 0.4 : 1 }));
     expect(outOfDomainSentence(poor)).toBe(
       "Accuracy runs from 40.0% (gratings) to 100% (oriented noise). 1 kind of 4 is below 90%: there its notion of orientation is not ours.",
@@ -222,6 +224,9 @@ describe("sentences change with the numbers", () => {
   test("on the vulnerability", () => {
     expect(vulnerabilitySentences(study)[1]).toMatch(
       /wrong more often than right from 0\.\d+ to 0\.\d+ .* lies in this range/,
+    );
+    expect(vulnerabilitySentences(study)[2]).toMatch(
+      /^The sign of D tells rightly at \d+ of the 51 measured frequencies/,
     );
     const robust = withPart("before", { sweep: flat(0.97) });
     expect(vulnerabilitySentences(robust)[1]).toContain("never falls below one half; the lowest is 97.0%");
@@ -233,12 +238,15 @@ describe("sentences change with the numbers", () => {
 
   test("on the mend", () => {
     const { findings, verdict } = mendSentences(study);
-    expect(findings[0]).toBe("On plain test images: 5 errors in 10,000, against 3 errors before.");
+    expect(findings[0]).toBe("On plain test images: 5 errors in 10,000, against 3 before.");
     expect(findings[2]).toMatch(
       /^It was retrained with frequencies from 0\.063 to 0\.250 .* and falls to 0% at 0\.380/,
     );
     expect(findings[3]).toBe(
       "Out of domain the mended network is worse on gratings (−7.0 points, now 91.0%). The other kinds changed by at most two points.",
+    );
+    expect(mendSentences({ ...study, after: study.before }).findings[0]).toBe(
+      "On plain test images: 3 errors in 10,000, as before.",
     );
     expect(verdict).toContain("holds where images were shown and not everywhere else");
     expect(mendSentences(withPart("after", { sweep: flat(1) })).verdict).toContain("holds at every frequency measured");

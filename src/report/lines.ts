@@ -199,7 +199,7 @@ async function vulnerabilitySection(study: LinesStudy): Promise<Section> {
     body: html`<p>Take an image of horizontal lines and multiply it by cos(2π<var>f</var><var>n</var> + φ) along its columns <var>n</var> (section 1.4.4). Each line becomes a row of dashes, and we still see horizontal lines. But multiplying by a cosine moves the spectrum: half of it by <var>f</var> to the right, half by <var>f</var> to the left. Energy leaves the vertical frequency axis and comes to lie at ±<var>f</var>. Where the kernel that speaks for vertical passes it and the other does not, the network takes the lines for vertical ones.</p>
 ${await spectra(study)}
 ${heading("Prediction and measurement")}
-<p>So the kernels’ transforms say in advance which <var>f</var> does most harm: <var>f</var>* = ${frequency(study.predictedFrequency)} cycles/pixel, a period of ${fixed(1 / study.predictedFrequency, 1)} pixels. ${vulnerabilitySentences(study).join(" ")}</p>
+<p>So the kernels’ transforms say in advance which <var>f</var> will fool the network: <var>f</var>* = ${frequency(study.predictedFrequency)} cycles/pixel, a period of ${fixed(1 / study.predictedFrequency, 1)} pixels. ${vulnerabilitySentences(study).join(" ")}</p>
 ${await sweepFigure(study)}
 ${galleryKey()}
 ${await modulationFigures(before, heading)}`,

@@ -70,7 +70,7 @@ table .unit { color: var(--soft); font-size: 0.875rem; }
 .gallery img { display: block; width: var(--picture); height: var(--picture); image-rendering: pixelated; border-radius: 2px; }
 .gallery .wrong img { outline: 3px solid var(--wrong); outline-offset: 1px; }
 .chances { display: flex; height: 5px; margin: 7px 0 3px; background: var(--horizontal); border-radius: 1px; overflow: hidden; }
-.chances span { background: var(--vertical); box-shadow: 1px 0 0 1px var(--page); }
+.chances span { background: var(--vertical); }
 .both { display: flex; justify-content: space-between; }
 .v { color: var(--vertical); } .h { color: var(--horizontal); }
 .verdict { color: var(--wrong); font-weight: 600; }

@@ -27,7 +27,7 @@ export function precise(value: number): string {
   if (size >= 1e-3 && size < 1e5) return minus(String(Number(value.toPrecision(2))));
   const [mantissa, exponent] = value.toExponential(1).split("e");
   const raised = power(Number(exponent));
-  return mantissa === "1.0" ? raised : minus(`${mantissa} × ${raised}`);
+  return mantissa === "1.0" ? raised : minus(`${mantissa}\u00a0×\u00a0${raised}`);
 }
 
 /** A part of 1 as a percentage that says 100% and 0% only when it is so. */
