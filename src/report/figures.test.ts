@@ -136,7 +136,13 @@ test("numbers as words", () => {
   ]);
   expect([0.012, -0.03, 0.0001].map(points)).toEqual(["+1.2", "−3.0", "0"]);
   expect([fixed(-0.001), fixed(-2.5, 1), fixed(Number.NaN)]).toEqual(["0.00", "−2.5", "not a number"]);
-  expect([0.0216, 1234, 1e-5, -2.5e-12, -0.5].map(precise)).toEqual(["0.022", "1200", "10⁻⁵", "−2.5\u00a0×\u00a010⁻¹²", "−0.5"]);
+  expect([0.0216, 1234, 1e-5, -2.5e-12, -0.5].map(precise)).toEqual([
+    "0.022",
+    "1200",
+    "10⁻⁵",
+    "−2.5\u00a0×\u00a010⁻¹²",
+    "−0.5",
+  ]);
   expect([0, 1, 12345].map((value) => counted(value, "error"))).toEqual(["no errors", "1 error", "12,345 errors"]);
   expect([listed([]), listed(["a"]), listed(["a", "b", "c"])]).toEqual(["", "a", "a, b and c"]);
 });
