@@ -106,12 +106,7 @@ export function ensureInstalled() {
   alone("install", () => {
     if (isInstalled()) return;
     const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-    try {
-      quietly("npm", ["ci", ...quiet]);
-    } catch {
-      // `npm ci` refuses a lock file made where the packages of other systems were not to be had.
-      quietly("npm", ["install", "--no-save", ...quiet], "The dependencies could not be installed (npm install).");
-    }
+    quietly("npm", ["ci", ...quiet], "The dependencies could not be installed (npm ci).");
   });
 }
 

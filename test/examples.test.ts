@@ -1,8 +1,8 @@
 /** The examples of docstrings, of the README and of docs/ are programs: each is type-checked and run. */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { dirname, join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { filesBelow, read, root } from "./sources.ts";
 
 interface Example {
@@ -24,6 +24,7 @@ function fromComments(path: string): Example[] {
           .replace(/^ *\* ?/gm, "")
           .split(/^@\w/m)[0]!,
     )
+    .map((code) => code.replaceAll('from "./', `from "../../${dirname(path)}/`))
     .map((code, index) => ({ name: `${path} ${index + 1}`, code }));
 }
 
@@ -57,7 +58,31 @@ writeFileSync(
   }),
 );
 
+/** A few digits where examples look for them: four IDX files. */
+function makeDigits(to: string): void {
+  const count = 300;
+  const header = (magic: number, ...lengths: number[]) => {
+    const view = new DataView(new ArrayBuffer(4 + 4 * lengths.length));
+    for (const [index, value] of [magic, ...lengths].entries()) view.setUint32(4 * index, value);
+    return new Uint8Array(view.buffer);
+  };
+  mkdirSync(to, { recursive: true });
+  for (const part of ["train", "t10k"]) {
+    const pixels = Uint8Array.from({ length: count * 784 }, (_, index) => (index * 7919) % 256);
+    const labels = Uint8Array.from({ length: count }, (_, index) => index % 10);
+    writeFileSync(join(to, `${part}-images-idx3-ubyte`), Buffer.concat([header(0x803, count, 28, 28), pixels]));
+    writeFileSync(join(to, `${part}-labels-idx1-ubyte`), Buffer.concat([header(0x801, count), labels]));
+  }
+}
+
+const home = process.cwd();
+
 describe("examples", () => {
+  beforeAll(() => {
+    makeDigits(join(folder, "data", "mnist"));
+    process.chdir(folder);
+  });
+  afterAll(() => process.chdir(home));
   beforeEach(() => {
     vi.spyOn(console, "assert").mockImplementation((condition) => {
       if (!condition) throw new Error("console.assert: the example says what is not so");
@@ -73,10 +98,10 @@ describe("examples", () => {
 
   test("they type-check", () => {
     const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
-    execFileSync(process.execPath, [compiler, "-p", join(folder, "tsconfig.json")], {
-      stdio: "pipe",
+    const { stdout } = spawnSync(process.execPath, [compiler, "-p", join(folder, "tsconfig.json")], {
       encoding: "utf8",
     });
+    expect(stdout).toBe("");
   }, 60_000);
 
   for (const example of examples)
