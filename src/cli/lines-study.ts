@@ -133,8 +133,9 @@ class Study {
       ...(await measure("after", second.model)),
     };
 
-    const plain = (horizontal.batch(0, 1).data as Float32Array).slice();
-    const moved = modulated(horizontal, frequency, phases).batch(0, 1).data as Float32Array;
+    const shown = strongest(horizontal);
+    const plain = (horizontal.batch(shown, shown + 1).data as Float32Array).slice();
+    const moved = modulated(horizontal, frequency, phases).batch(shown, shown + 1).data as Float32Array;
     return {
       seed: this.#seed,
       predictedFrequency: frequency,
@@ -330,4 +331,12 @@ function networkOf({ variables }: Model): LearnedNetwork {
     bias: [vertical, horizontal],
     temperature: linesTemperature,
   };
+}
+
+/** Of the first images, the one with most contrast: its spectrum is the plainest to see. */
+function strongest({ batch, count }: ReturnType<typeof sourceOf>): number {
+  const energies = Array.from({ length: Math.min(16, count) }, (_, index) =>
+    (batch(index, index + 1).data as Float32Array).reduce((sum, value) => sum + value * value, 0),
+  );
+  return energies.indexOf(Math.max(...energies));
 }
