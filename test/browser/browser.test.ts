@@ -50,15 +50,17 @@ describe("in headless Chromium, from the built package", () => {
     expect(there.images).toBe(here.images);
   });
 
-  test("the running example's losses follow Node's within 1e-4 over the first 20 steps", () => {
+  test("the running example's losses follow Node's within 1e-4 over the first 20 steps", async ({ annotate }) => {
     expect(here.losses.length).toBe(20);
     expect(there.losses.length).toBe(20);
     const worst = Math.max(...there.losses.map((loss, step) => Math.abs(loss - here.losses[step]!)));
+    await annotate(`largest difference ${worst.toExponential(1)}`);
     expect(worst).toBeLessThan(1e-4);
     expect(new Set(there.losses).size).toBe(20);
   });
 
-  test("the page stays alive while it trains", () => {
+  test("the page stays alive while it trains", async ({ annotate }) => {
+    await annotate(`longest gap ${there.longestGap.toFixed(0)} ms`);
     expect(there.longestGap).toBeLessThan(250);
   });
 });
