@@ -67,6 +67,8 @@ export interface Op<A extends object = Attributes> {
   readonly optional?: readonly number[];
   /** Which operands are settings, such as scales: never weights, even where a file keeps them as floats. */
   readonly settings?: readonly number[];
+  /** Which operands are statistics that training gathers: states, not weights, even where a file keeps them as floats. */
+  readonly statistics?: readonly number[];
   /** The outputs' types, from the inputs' types (and values, where those are constants). */
   infer(inputs: readonly (Value | undefined)[], attributes: A): readonly ValueType[];
   /** The meaning, in plain loops: float64 for floats (in whichever float type the data comes), exact for integers. */

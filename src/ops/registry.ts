@@ -1,5 +1,7 @@
 /** The operators that files may name, by domain and name. */
 import type { Op } from "../graph/op.ts";
+import * as activation from "./activation.ts";
+import * as batchNormalisation from "./batch-normalisation.ts";
 import * as conv from "./conv.ts";
 import * as arrange from "./core/arrange.ts";
 import * as broadcast from "./core/broadcast.ts";
@@ -8,12 +10,31 @@ import * as index from "./core/index.ts";
 import * as reduce from "./core/reduce.ts";
 import * as shape from "./core/shape.ts";
 import * as dropout from "./dropout.ts";
+import * as localNormalisation from "./local-normalisation.ts";
 import * as matmul from "./matmul.ts";
+import * as normalisation from "./normalisation.ts";
 import * as pool from "./pool.ts";
 import * as resize from "./resize.ts";
 import * as softmax from "./softmax.ts";
 
-const families = [arrange, broadcast, conv, dropout, elementwise, index, matmul, pool, reduce, resize, shape, softmax];
+const families = [
+  activation,
+  batchNormalisation,
+  localNormalisation,
+  normalisation,
+  arrange,
+  broadcast,
+  conv,
+  dropout,
+  elementwise,
+  index,
+  matmul,
+  pool,
+  reduce,
+  resize,
+  shape,
+  softmax,
+];
 
 const isOp = (candidate: unknown): candidate is Op =>
   typeof candidate === "object" && candidate !== null && "infer" in candidate && "evaluate" in candidate;

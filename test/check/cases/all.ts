@@ -1,10 +1,12 @@
 /** Every table of operator cases. */
 import type { OpCase } from "../case.ts";
+import { activationCases } from "./activation.ts";
 import { convCases, convGradientCases, convTransposeCases } from "./conv.ts";
 import { arrangeCases, broadcastCases, reduceCases, shapeCases } from "./core.ts";
 import { dropoutCases, matmulCases, softmaxCases } from "./dense.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { indexCases, resizeCases } from "./index.ts";
+import { batchNormalisationCases, localNormalisationCases, normalisationCases } from "./normalisation.ts";
 import { poolCases } from "./pool.ts";
 
 export const tables: Readonly<Record<string, readonly OpCase[]>> = {
@@ -14,9 +16,13 @@ export const tables: Readonly<Record<string, readonly OpCase[]>> = {
   "core/index": indexCases,
   "core/reduce": reduceCases,
   "core/shape": shapeCases,
+  activation: activationCases,
+  "batch-normalisation": batchNormalisationCases,
   conv: [...convCases, ...convGradientCases, ...convTransposeCases],
   dropout: dropoutCases,
+  "local-normalisation": localNormalisationCases,
   matmul: matmulCases,
+  normalisation: normalisationCases,
   pool: poolCases,
   resize: resizeCases,
   softmax: softmaxCases,
