@@ -3,6 +3,17 @@ import { type Complaint, StriateError } from "../errors.ts";
 
 export type Post = (message: unknown, transfer: ArrayBuffer[]) => void;
 
+/** A handler's result, with buffers in it that move instead of being copied. */
+export class Moved {
+  readonly result: unknown;
+  readonly transfer: ArrayBuffer[];
+
+  constructor(result: unknown, transfer: ArrayBuffer[]) {
+    this.result = result;
+    this.transfer = transfer;
+  }
+}
+
 /** What a worker can be asked, by name: each takes one argument and gives one result. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
 
@@ -79,8 +90,9 @@ export function answering(handlers: Handlers, post: Post): (message: unknown) =>
 /** Runs the handler that a message asks for and posts its result or its error. */
 async function answer(handlers: Handlers, { call, method, argument }: Request, post: Post): Promise<void> {
   try {
-    const result = await handlers[method]!(argument as never);
-    post({ call, result } satisfies Answer, []);
+    const given = await handlers[method]!(argument as never);
+    const { result, transfer } = given instanceof Moved ? given : new Moved(given, []);
+    post({ call, result } satisfies Answer, transfer);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     const complaint = error instanceof StriateError ? { ...error.complaint, cause: undefined } : undefined;

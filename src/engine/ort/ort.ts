@@ -14,9 +14,10 @@ import {
   type Program,
   type Tensors,
 } from "../engine.ts";
+import { Ferry } from "./ferry.ts";
 import { lower } from "./lower.ts";
 import { startEngine } from "./start.ts";
-import type { OpenRequest, PlainTensor, PlainTensors } from "./worker.ts";
+import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "./worker.ts";
 
 const plain = (tensors: Iterable<readonly [string, Tensor]>): PlainTensors =>
   Object.fromEntries([...tensors].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]));
@@ -33,26 +34,75 @@ class OrtProgram implements Program {
   readonly #worker: Peer;
   readonly #program: number;
   readonly #graph: Graph;
+  readonly #lowered: Graph;
+  readonly #options: CompileOptions;
+  readonly #ferry = new Ferry();
+  /** The variables of a program that does not change them: the session has them as constants. */
+  #fixed: Tensors | undefined;
 
-  constructor(worker: Peer, program: number, graph: Graph) {
+  constructor(worker: Peer, program: number, graph: Graph, options: CompileOptions) {
     this.#worker = worker;
     this.#program = program;
     this.#graph = graph;
+    this.#lowered = lower(graph);
+    this.#options = options;
+  }
+
+  /**
+   * Makes the session. Weights that no run changes are constants to it: it arranges them once, for speed. Others cross
+   * with every run.
+   */
+  async open(variables: Tensors): Promise<void> {
+    const changes = this.#graph.updates.length > 0;
+    if (!changes) this.#fixed = variables;
+    const request: OpenRequest = {
+      program: this.#program,
+      model: encode(this.#lowered, { variables: this.#fixed }),
+      threads: this.#options.threads ?? coreCount(),
+      variables: changes ? plain(variables) : {},
+      updates: this.#graph.updates.map(({ variable }) => variable.source.name),
+      outputs: [...this.#graph.outputs.keys()],
+      finite: this.#options.finite ?? [],
+    };
+    try {
+      await this.#worker.call("open", request);
+    } catch (cause) {
+      if (cause instanceof StriateError) throw cause;
+      const operators = [...new Set(nodesOf(this.#lowered).map((node) => node.op.name))].join(", ");
+      throw new StriateError({
+        subject: "ONNX Runtime",
+        found: `a graph that it refuses (${(cause as Error).message}); its operators are ${operators}`,
+        cause,
+      });
+    }
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors> {
-    const checked = this.#graph.inputs.map(
-      (input) => [input.source.name, checkTensor("run", feeds[input.source.name], input)] as const,
-    );
-    return tensors(await this.#worker.call("run", { program: this.#program, feeds: plain(checked) }));
+    const lent: ArrayBuffer[] = [];
+    const checked = this.#graph.inputs.map((input) => {
+      const { name } = input.source;
+      return [name, checkTensor("run", feeds[name], input)] as const;
+    });
+    const loaded = Object.fromEntries(checked.map(([name, tensor]) => [name, this.#ferry.load(tensor, lent)]));
+    const request: RunRequest = { program: this.#program, feeds: loaded, lent };
+    const answer = (await this.#worker.call("run", request, lent)) as RunAnswer;
+    this.#ferry.unload(answer.lent);
+    return tensors(answer.outputs);
   }
 
   async read(names?: readonly string[]): Promise<Map<string, Tensor>> {
+    if (this.#fixed) return new Map([...this.#fixed].filter(([name]) => names?.includes(name) ?? true));
     return tensors(await this.#worker.call("read", { program: this.#program, names }));
   }
 
   async write(variables: Tensors): Promise<void> {
-    await this.#worker.call("write", { program: this.#program, variables: plain(variables) });
+    if (!this.#fixed) {
+      await this.#worker.call("write", { program: this.#program, variables: plain(variables) });
+      return;
+    }
+    const held = this.#fixed;
+    const next = checkVariables(this.#graph, new Map([...held, ...variables]));
+    if ([...next].some(([name, tensor]) => tensor !== held.get(name))) await this.open(next);
   }
 
   async dispose(): Promise<void> {
@@ -69,30 +119,10 @@ class Ort implements Engine {
   async compile(graph: Graph, variables: Tensors, options: CompileOptions = {}): Promise<Program> {
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
-    const lowered = lower(bound);
     this.#worker ??= startEngine();
-    const program = this.#programs++;
-    const request: OpenRequest = {
-      program,
-      model: encode(lowered),
-      threads: options.threads ?? coreCount(),
-      variables: plain(held),
-      updates: graph.updates.map(({ variable }) => variable.source.name),
-      outputs: [...graph.outputs.keys()],
-      finite: options.finite ?? [],
-    };
-    try {
-      await this.#worker.call("open", request);
-    } catch (cause) {
-      if (cause instanceof StriateError) throw cause;
-      const operators = [...new Set(nodesOf(lowered).map((node) => node.op.name))].join(", ");
-      throw new StriateError({
-        subject: "ONNX Runtime",
-        found: `a graph that it refuses (${(cause as Error).message}); its operators are ${operators}`,
-        cause,
-      });
-    }
-    return new OrtProgram(this.#worker, program, bound);
+    const program = new OrtProgram(this.#worker, this.#programs++, bound, options);
+    await program.open(held);
+    return program;
   }
 
   async close(): Promise<void> {

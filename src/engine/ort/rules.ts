@@ -9,7 +9,7 @@ import { hardSigmoid, mul, ReluGradient, sub } from "../../ops/core/elementwise.
 import { ReduceSum, reduceSum } from "../../ops/core/reduce.ts";
 import { reshape, shapeFrom, transpose } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
-import { gemm } from "../../ops/matmul.ts";
+import { gemm, matmul } from "../../ops/matmul.ts";
 import {
   AveragePool,
   AveragePoolGradient,
@@ -39,7 +39,11 @@ const isZero = (x: Value): Value => hardSigmoid(x, { alpha: steep, beta: 1 });
 const covers = (axes: readonly WindowAxis[], { group }: ConvAttributes): boolean =>
   group === 1 && axes.every(({ input, kernel, output, before }) => output === 1 && kernel === input && before === 0);
 
-const rows = (x: Value): Value => reshape(x, [x.shape[0] as number, sizeOf((x.shape as Shape).slice(1))]);
+/** A matrix of one row for each element of the first axis, which may have a name for its length. */
+const rows = (x: Value): Value => reshape(x, [0, sizeOf(x.shape.slice(1) as Shape)]);
+
+/** The shape without the batch, where that is known. */
+const fixedSample = ({ dtype, shape }: Value): Shape | undefined => fixedShape({ dtype, shape: shape.slice(1) });
 
 /** Padding written out: the runtime refuses "same" with a dilation, or ignores the dilation. */
 const withPads = (inputs: readonly (Value | undefined)[], node: Node, axes: readonly WindowAxis[]) =>
@@ -51,19 +55,19 @@ const withPads = (inputs: readonly (Value | undefined)[], node: Node, axes: read
       );
 
 const poolRule: LoweringRule = (inputs, node) => {
-  const shape = fixedShape(inputs[0]!);
-  return shape && withPads(inputs, node, poolAxes(shape, node.attributes as unknown as PoolAttributes));
+  const sample = fixedSample(inputs[0]!);
+  return sample && withPads(inputs, node, poolAxes([1, ...sample], node.attributes as unknown as PoolAttributes));
 };
 
 const convRule: LoweringRule = (inputs, node) => {
   const [x, w, bias] = inputs;
-  const [input, weight] = [fixedShape(x!), fixedShape(w!)];
+  const [sample, weight] = [fixedSample(x!), fixedShape(w!)];
   const attributes = node.attributes as unknown as ConvAttributes;
-  if (!input || !weight) return undefined;
-  const axes = convAxes(input, weight, attributes);
+  if (!sample || !weight) return undefined;
+  const axes = convAxes(x!.shape, weight, attributes);
   if (!covers(axes, attributes)) return withPads(inputs, node, axes);
   const product = gemm(rows(x!), rows(w!), { transB: 1 }, bias);
-  return [reshape(product, [input[0]!, weight[0]!, ...input.slice(2).map(() => 1)])];
+  return [reshape(product, [0, weight[0]!, ...sample.slice(1).map(() => 1)])];
 };
 
 const inputGradientRule: LoweringRule = ([g, w, shape], node) => {
@@ -127,6 +131,30 @@ const tiles = (axes: readonly WindowAxis[]): boolean =>
       kernel === stride && dilation === 1 && before === 0 && after === 0 && output * kernel === input,
   );
 
+/** Channels come in blocks of this many in the runtime's own layout, whose pooling is fast. */
+const block = 16;
+
+/** The longest row of windows, in elements, for which a product with a matrix of mostly zeros is the faster one. */
+const longestRow = 256;
+
+/** The windows of one row lie in whole rows of the map: their means are a product with a constant matrix. */
+const averagePoolRule: LoweringRule = (inputs, node) => {
+  const x = inputs[0]!;
+  const sample = fixedSample(x);
+  if (sample?.length !== 3 || sample[0]! % block === 0 || x.dtype !== "float32") return poolRule(inputs, node);
+  const attributes = node.attributes as unknown as PoolAttributes;
+  const [down, across] = poolAxes([1, ...sample], attributes) as [WindowAxis, WindowAxis];
+  const row = down.kernel * across.input;
+  if (!tiles([down, across]) || row > longestRow) return poolRule(inputs, node);
+  const means = new Float32Array(row * across.output);
+  for (let place = 0; place < row; place++)
+    means[place * across.output + Math.floor((place % across.input) / across.kernel)] =
+      1 / (down.kernel * across.kernel);
+  const matrix = constant(new Tensor("float32", [row, across.output], means));
+  const product = matmul(reshape(x, [0, sample[0]! * down.output, row]), matrix);
+  return [reshape(product, [0, sample[0]!, down.output, across.output])];
+};
+
 const averagePoolGradientRule: LoweringRule = ([g, shape], node) => {
   const axes = poolAxes(
     shapeFrom(shape!, "AveragePoolGradient") as Shape,
@@ -187,7 +215,7 @@ const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
   [AveragePoolGradient, averagePoolGradientRule],
   [MaxPoolGradient, maxPoolGradientRule],
   [MaxPool, poolRule],
-  [AveragePool, poolRule],
+  [AveragePool, averagePoolRule],
   [ReduceSum, reduceSumRule],
   [ReluGradient, ([y, g]) => [mul(g!, isPositive(y!))]],
 ];

@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
 import { StriateError } from "../../errors.ts";
 import { nextName } from "../../onnx/names.ts";
+import { Moved } from "../../platform/calls.ts";
 import { serve } from "../../platform/worker.ts";
 import type { DType, TypedArray } from "../../tensor/dtype.ts";
 import { runtime } from "./runtime.ts";
@@ -24,6 +25,18 @@ export interface OpenRequest {
   readonly updates: readonly string[];
   readonly outputs: readonly string[];
   readonly finite: readonly string[];
+}
+
+export interface RunRequest {
+  readonly program: number;
+  readonly feeds: PlainTensors;
+  /** The buffers that feeds came in, to be sent back. */
+  readonly lent: ArrayBuffer[];
+}
+
+export interface RunAnswer {
+  readonly outputs: PlainTensors;
+  readonly lent: readonly ArrayBuffer[];
 }
 
 type RuntimeTensors = Map<string, RuntimeTensor>;
@@ -71,10 +84,11 @@ serve({
       logSeverityLevel: 3,
     });
     const held = toRuntimeAll(variables);
+    await sessions.get(request.program)?.session.release();
     sessions.set(request.program, { session, request, variables: held, previous: held, halted: false });
   },
 
-  async run({ program, feeds }: { program: number; feeds: PlainTensors }): Promise<PlainTensors> {
+  async run({ program, feeds, lent }: RunRequest): Promise<Moved> {
     const held = sessionOf(program);
     const { outputs, updates, finite } = held.request;
     const inputs: Record<string, RuntimeTensor> = Object.fromEntries(held.variables);
@@ -87,7 +101,8 @@ serve({
       held.previous = held.variables;
       held.variables = next;
     }
-    return Object.fromEntries(outputs.map((name) => [name, toPlain(results[name]!)]));
+    const asked = Object.fromEntries(outputs.map((name) => [name, toPlain(results[name]!)]));
+    return new Moved({ outputs: asked, lent } satisfies RunAnswer, lent);
   },
 
   read({ program, names }: { program: number; names?: readonly string[] }): PlainTensors {
