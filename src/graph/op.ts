@@ -2,7 +2,7 @@
 import { StriateError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { currentScope } from "./scope.ts";
-import type { Node, Value, ValueType } from "./value.ts";
+import type { Dimension, Node, Value, ValueType } from "./value.ts";
 
 export type AttributeValue = number | string | readonly number[] | readonly string[] | Tensor;
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
@@ -79,6 +79,8 @@ export interface Op<A extends object = Attributes> {
   macs?(context: CostContext, attributes: A): number;
   /** The outputs, where the inputs' types alone decide them: the shape of a value whose shape is fixed. */
   fold?(inputs: readonly (Value | undefined)[], attributes: A): readonly Tensor[] | undefined;
+  /** The dimensions, some of them by name, that a whole-number output stands for: of operators that shapes go through. */
+  dimensions?(inputs: readonly (Value | undefined)[], attributes: A): readonly Dimension[] | undefined;
   /** Its form in training, where that differs. */
   training?(node: Node, attributes: A): TrainingForm;
   /** For our own operators: the same in ONNX's standard operators. */

@@ -1,5 +1,6 @@
 /** Functions from graph to graph. */
-import type { Tensor } from "../tensor/tensor.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { dimensionsOf } from "./dimensions.ts";
 import { type Graph, makeGraph, nodesOf, type Update } from "./graph.ts";
 import { apply } from "./op.ts";
 import { atScope } from "./scope.ts";
@@ -78,7 +79,8 @@ export function foldConstants(graph: Graph): Graph {
   }).graph;
 }
 
-function foldNode(node: Node): readonly Value[] | undefined {
+/** Constants for the outputs of a node, where its operands are all constants or decide them by their shapes. */
+export function foldNode(node: Node): readonly Value[] | undefined {
   const elements = ({ shape }: ValueType) =>
     shape.reduce<number>((size, dimension) => (typeof dimension === "number" ? size * dimension : Infinity), 1);
   if (!node.outputs.every((output) => elements(output) <= largestFolded)) return undefined;
@@ -86,6 +88,9 @@ function foldNode(node: Node): readonly Value[] | undefined {
   const constants = (tensors: readonly Tensor[]) =>
     tensors.map((tensor, index) => constant(tensor.cast(node.outputs[index]!.dtype)));
   if (known !== undefined) return constants(known);
+  const dimensions = node.op.dimensions && dimensionsOf(node.outputs[0]!);
+  if (dimensions?.every((each) => typeof each === "number"))
+    return constants([tensor(dimensions, node.outputs[0]!.shape as readonly number[], "int64")]);
   if (!node.inputs.every((input) => input === undefined || constantOf(input) !== undefined)) return undefined;
   return constants(node.op.evaluate(node.inputs.map(constantOf), node.attributes));
 }

@@ -43,11 +43,11 @@ describe("encode and decode", () => {
     ["nothing", new Uint8Array(), "no graph and no operator set"],
     ["half a file", bytes.subarray(0, bytes.length / 2), "bytes that are not in ONNX's format"],
     [
-      "an old operator set",
+      "an operator set that there never was",
       changed((model) => {
-        model.opsetImport[0]!.version = 6n;
+        model.opsetImport[0]!.version = 0n;
       }),
-      "operator set 6",
+      "operator set 0",
     ],
     [
       "an operator of the future",

@@ -6,7 +6,11 @@ import * as conv from "./conv.ts";
 import * as arrange from "./core/arrange.ts";
 import * as broadcast from "./core/broadcast.ts";
 import * as elementwise from "./core/elementwise.ts";
+import * as functions from "./core/functions.ts";
+import * as gather from "./core/gather.ts";
 import * as index from "./core/index.ts";
+import * as logic from "./core/logic.ts";
+import * as order from "./core/order.ts";
 import * as reduce from "./core/reduce.ts";
 import * as shape from "./core/shape.ts";
 import * as dropout from "./dropout.ts";
@@ -19,16 +23,20 @@ import * as softmax from "./softmax.ts";
 
 const families = [
   activation,
-  batchNormalisation,
-  localNormalisation,
-  normalisation,
   arrange,
+  batchNormalisation,
   broadcast,
   conv,
   dropout,
   elementwise,
+  functions,
+  gather,
   index,
+  localNormalisation,
+  logic,
   matmul,
+  normalisation,
+  order,
   pool,
   reduce,
   resize,

@@ -1,5 +1,6 @@
 /** Operators that put tensors together and take them apart. */
 import { StriateError } from "../../errors.ts";
+import { dimensionsOf } from "../../graph/dimensions.ts";
 import { apply, defineOp, notDifferentiable } from "../../graph/op.ts";
 import { constant, constantOf, type Dimension, type Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
@@ -51,6 +52,10 @@ export const Concat = defineOp<{ axis: number }>({
     }
     return [new Tensor(first.dtype, shape, data)];
   },
+  dimensions: (inputs) => {
+    const parts = inputs.map((input) => dimensionsOf(input!));
+    return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+  },
   gradient: (node, [g]) => {
     if (!g) return [];
     const axis = normaliseAxis(node.attributes.axis as number, g.shape.length, "Concat");
@@ -78,6 +83,15 @@ export const Slice = defineOp<None>({
   domain: "",
   attributes: {},
   arity: [3, 5],
+  settings: [1, 2, 3, 4],
+  dimensions: ([x, ...ranges]) => {
+    const from = dimensionsOf(x!);
+    if (!from || ranges.some((range) => range && !constantOf(range))) return undefined;
+    return sliceRanges(x!.shape, ranges.map(constantOf)).reduce(
+      (values, { start, step, count }) => Array.from({ length: count }, (_, index) => values[start + index * step]!),
+      from,
+    );
+  },
   infer: ([x, ...ranges]) => {
     const shape = [...x!.shape];
     if (ranges.some((range) => range && !constantOf(range)))
@@ -133,10 +147,11 @@ function unsliced(g: Value, { axis, start, step, count }: SliceRange, length: nu
 
 function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | undefined)[]): SliceRange[] {
   const [starts, ends, axes, steps] = ranges.map((each) => each?.toArray());
-  return starts!.map((from, index) => {
+  return starts!.flatMap((from, index) => {
     const axis = normaliseAxis(axes?.[index] ?? index, shape.length, "Slice");
     const length = shape[axis];
     const step = steps?.[index] ?? 1;
+    if (from === 0 && step === 1 && ends![index]! >= 2 ** 31 - 1) return [];
     if (step === 0) throw new StriateError({ subject: "Slice", found: "a step of 0", expected: "any other" });
     if (typeof length !== "number")
       throw new StriateError({ subject: "Slice", found: `axis ${axis} of unknown length`, expected: "a number" });
@@ -144,7 +159,7 @@ function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | und
       Math.min(Math.max(place < 0 ? place + length : place, low), high);
     const start = step > 0 ? clamp(from, 0, length) : clamp(from, 0, length - 1);
     const end = step > 0 ? clamp(ends![index]!, 0, length) : clamp(ends![index]!, -1, length - 1);
-    return { axis, start, step, count: Math.max(0, Math.ceil((end - start) / step)) };
+    return [{ axis, start, step, count: Math.max(0, Math.ceil((end - start) / step)) }];
   });
 }
 

@@ -1,11 +1,13 @@
 /** Elementwise operators. Operands of two-operand ones broadcast as in NumPy. */
 import { StriateError } from "../../errors.ts";
+import { dimensionsOf } from "../../graph/dimensions.ts";
 import { apply, defineOp, type GradientRule, notDifferentiable, type Op, striateDomain } from "../../graph/op.ts";
-import { constant, type Value } from "../../graph/value.ts";
+import { constant, type Dimension, type Value } from "../../graph/value.ts";
 import { allocate, type DType, isFloat } from "../../tensor/dtype.ts";
 import { broadcastStrides, offsets } from "../../tensor/shape.ts";
 import { scalar, Tensor } from "../../tensor/tensor.ts";
 import { broadcastShapes, broadcastTensorShapes, sumTo } from "./broadcast.ts";
+import { lengthened } from "./shape.ts";
 
 type None = Record<never, never>;
 
@@ -17,7 +19,7 @@ const lift = (operand: Operand, dtype: DType): Value =>
 
 // ---------------------------------------------------------------------------------------------------- one operand
 
-function mapNumbers(x: Tensor, f: (x: number) => number): Tensor {
+export function mapNumbers(x: Tensor, f: (x: number) => number): Tensor {
   const data = allocate(x.dtype, x.size);
   const input = x.numbers;
   for (let index = 0; index < data.length; index++) data[index] = f(input[index]!);
@@ -25,7 +27,7 @@ function mapNumbers(x: Tensor, f: (x: number) => number): Tensor {
 }
 
 /** States an operator of one operand, by its function and its derivative as graph: d f(x) / dx times the gradient. */
-function unary(
+export function unary(
   name: string,
   f: (x: number) => number,
   gradient: (gradient: Value, x: Value, y: Value) => Value,
@@ -70,6 +72,7 @@ export const Identity = defineOp<None>({
   arity: [1, 1],
   infer: ([x]) => [x!],
   evaluate: ([x]) => [x!],
+  dimensions: ([x]) => dimensionsOf(x!),
   gradient: (_, [g]) => [g],
 });
 
@@ -115,9 +118,11 @@ interface BinaryOptions {
   readonly gradient: GradientRule | typeof notDifferentiable;
   /** For a comparison, whose result is boolean. */
   readonly boolean?: boolean;
+  /** The same on dimensions that may have names, where that is a dimension. */
+  readonly dimension?: (left: Dimension, right: Dimension) => Dimension | undefined;
 }
 
-function binary(name: string, options: BinaryOptions): Op<None> {
+export function binary(name: string, options: BinaryOptions): Op<None> {
   return defineOp<None>({
     name,
     domain: "",
@@ -150,11 +155,28 @@ function binary(name: string, options: BinaryOptions): Op<None> {
       return [new Tensor(dtype, shape, data)];
     },
     gradient: options.gradient,
+    dimensions: options.dimension && (([left, right]) => pairwise(options.dimension!, left!, right!)),
   });
 }
 
+/** What a function makes of the dimensions of two operands; one may be a single one for all of the other's. */
+function pairwise(f: NonNullable<BinaryOptions["dimension"]>, left: Value, right: Value): Dimension[] | undefined {
+  const [from, by] = [dimensionsOf(left), dimensionsOf(right)];
+  if (!from || !by || (from.length !== by.length && from.length !== 1 && by.length !== 1)) return undefined;
+  const length = from.length === 1 ? by.length : from.length;
+  const results = Array.from({ length }, (_, index) => f(from[index % from.length]!, by[index % by.length]!));
+  return results.every((each) => each !== undefined) ? results : undefined;
+}
+
+/** The product of two dimensions: a number before names. */
+function product(left: Dimension, right: Dimension): Dimension {
+  if (typeof left === "number" && typeof right === "number") return left * right;
+  if (left === 1 || right === 1) return left === 1 ? right : left;
+  return typeof right === "number" ? `${right}*${left}` : `${left}*${right}`;
+}
+
 /** A gradient rule for two broadcast operands: each part is summed back to its operand's shape. */
-const both =
+export const both =
   (left: (g: Value, a: Value, b: Value, y: Value) => Value, right: typeof left): GradientRule =>
   (node, [g]) => {
     const [a, b] = node.inputs as [Value, Value];
@@ -165,6 +187,8 @@ const both =
 export const Add = binary("Add", {
   number: (a, b) => a + b,
   bigint: (a, b) => a + b,
+  dimension: (a, b) =>
+    typeof b === "number" ? lengthened(a, b) : typeof a === "number" ? lengthened(b, a) : undefined,
   gradient: both(
     (g) => g,
     (g) => g,
@@ -173,6 +197,7 @@ export const Add = binary("Add", {
 export const Sub = binary("Sub", {
   number: (a, b) => a - b,
   bigint: (a, b) => a - b,
+  dimension: (a, b) => (typeof b === "number" ? lengthened(a, -b) : a === b ? 0 : undefined),
   gradient: both(
     (g) => g,
     (g) => neg(g),
@@ -181,6 +206,7 @@ export const Sub = binary("Sub", {
 export const Mul = binary("Mul", {
   number: (a, b) => a * b,
   bigint: (a, b) => a * b,
+  dimension: product,
   gradient: both(
     (g, _, b) => mul(g, b),
     (g, a) => mul(g, a),
@@ -189,6 +215,10 @@ export const Mul = binary("Mul", {
 export const Div = binary("Div", {
   number: (a, b) => a / b,
   bigint: (a, b) => a / b,
+  dimension: (a, b) => {
+    if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : Math.trunc(a / b);
+    return b === 1 ? a : a === b ? 1 : undefined;
+  },
   gradient: both(
     (g, _, b) => div(g, b),
     (g, _, b, y) => neg(div(mul(g, y), b)),
@@ -207,7 +237,7 @@ export const Pow = binary("Pow", {
   ),
 });
 
-function comparison(name: string, holds: (a: number | bigint, b: number | bigint) => boolean): Op<None> {
+export function comparison(name: string, holds: (a: number | bigint, b: number | bigint) => boolean): Op<None> {
   const number = (a: number | bigint, b: number | bigint) => (holds(a, b) ? 1 : 0);
   return binary(name, { number, bigint: number, gradient: notDifferentiable, boolean: true });
 }
@@ -300,6 +330,7 @@ export const Cast = defineOp<{ to: number }>({
   arity: [1, 1],
   infer: ([x], { to }) => [{ dtype: dtypeOf(to), shape: x!.shape }],
   evaluate: ([x], { to }) => [isFloat(x!.dtype) && isFloat(dtypeOf(to)) ? x! : x!.cast(dtypeOf(to))],
+  dimensions: ([x]) => dimensionsOf(x!),
   gradient: (node, [g]) => [g && isFloat(node.inputs[0]!.dtype) ? cast(g, node.inputs[0]!.dtype) : undefined],
 });
 

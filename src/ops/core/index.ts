@@ -25,6 +25,26 @@ function targets(subject: string, shape: Shape, indices: Tensor, axis: number): 
   return base;
 }
 
+type Element = number | bigint;
+
+/** What becomes of an element and one that is scattered onto it. */
+export const combine = {
+  none: (_: Element, update: Element): Element => update,
+  add: (kept: Element, update: Element): Element => (kept as number) + (update as number),
+  mul: (kept: Element, update: Element): Element => (kept as number) * (update as number),
+  max: (kept: Element, update: Element): Element => (update > kept ? update : kept),
+  min: (kept: Element, update: Element): Element => (update < kept ? update : kept),
+};
+
+export type Reduction = keyof typeof combine;
+
+/** @throws StriateError for a way of scattering that there is not */
+export function reductionOf(subject: string, name: string): Reduction {
+  if (!Object.hasOwn(combine, name))
+    throw new StriateError({ subject, found: `reduction ${name}`, expected: Object.keys(combine).join(", ") });
+  return name as Reduction;
+}
+
 /** The elements at indices along an axis. ONNX: https://onnx.ai/onnx/operators/onnx__GatherElements.html */
 export const GatherElements: Op<{ axis: number }> = defineOp<{ axis: number }>({
   name: "GatherElements",
@@ -54,12 +74,7 @@ export const ScatterElements: Op<{ axis: number; reduction: string }> = defineOp
   attributes: { axis: { kind: "int", default: 0 }, reduction: { kind: "string", default: "none" } },
   arity: [3, 3],
   infer: ([x, indices, updates], { reduction }) => {
-    if (reduction !== "none" && reduction !== "add")
-      throw new StriateError({
-        subject: "ScatterElements",
-        found: `reduction ${reduction}`,
-        expected: "none or add",
-      });
+    reductionOf("ScatterElements", reduction);
     if (!sameShape(indices!.shape, updates!.shape))
       throw new StriateError({
         subject: "ScatterElements",
@@ -70,17 +85,21 @@ export const ScatterElements: Op<{ axis: number; reduction: string }> = defineOp
   },
   evaluate: ([x, indices, updates], { axis, reduction }) => {
     const at = targets("ScatterElements", x!.shape, indices!, axis);
-    const data = x!.data.slice() as Float64Array<ArrayBuffer>;
-    for (let index = 0; index < at.length; index++) {
-      const value = updates!.data[index] as number;
-      data[at[index]!] = reduction === "add" ? data[at[index]!]! + value : value;
-    }
+    const data = x!.data.slice();
+    const into = combine[reductionOf("ScatterElements", reduction)];
+    for (let index = 0; index < at.length; index++) data[at[index]!] = into(data[at[index]!]!, updates!.data[index]!);
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
   gradient: (node, [g]) => {
     if (!g) return [];
     const [, indices, updates] = node.inputs as [Value, Value, Value];
     const { axis, reduction } = node.attributes as { axis: number; reduction: string };
+    if (reduction !== "none" && reduction !== "add")
+      throw new StriateError({
+        subject: "ScatterElements",
+        found: `a gradient of reduction ${reduction}`,
+        expected: "none or add",
+      });
     const kept = reduction === "add" ? g : apply(ScatterElements, [g, indices, zerosLike(updates)], { axis })[0]!;
     return [kept, undefined, apply(GatherElements, [g, indices], { axis })[0]!];
   },

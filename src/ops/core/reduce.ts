@@ -50,6 +50,7 @@ function reduction(name: string, { start, step, finish, gradient }: Reduction): 
     domain: "",
     attributes: { keepdims: { kind: "int", default: 1 }, noop_with_empty_axes: { kind: "int", default: 0 } },
     arity: [1, 2],
+    settings: [1],
     infer: ([x, axes], attributes) => {
       if (axes && !constantOf(axes))
         throw new StriateError({ subject: name, found: "axes that depend on the data", expected: "constant axes" });
@@ -112,17 +113,18 @@ export const ReduceMean = reduction("ReduceMean", {
   finish: (sum, count) => sum / count,
   gradient: (g, x, y) => expandLike(div(g, elementsPer(x, y)), x),
 });
+/** The gradient of one of the elements, the largest or smallest: equal ones share it. */
+function ofChosen(g: Value, x: Value, y: Value): Value {
+  const mask = cast(equal(x, expandLike(y, x)), x.dtype);
+  const axes = foldedAxes(x, y);
+  const ties = axes.length === 0 ? mask : reduceSum(mask, { axes, keepDimensions: true });
+  return mul(mask, expandLike(div(g, ties), x));
+}
+
 /** The largest along the axes. Equal largest elements share the gradient. */
-export const ReduceMax = reduction("ReduceMax", {
-  start: -Infinity,
-  step: Math.max,
-  gradient: (g, x, y) => {
-    const mask = cast(equal(x, expandLike(y, x)), x.dtype);
-    const axes = foldedAxes(x, y);
-    const ties = axes.length === 0 ? mask : reduceSum(mask, { axes, keepDimensions: true });
-    return mul(mask, expandLike(div(g, ties), x));
-  },
-});
+export const ReduceMax = reduction("ReduceMax", { start: -Infinity, step: Math.max, gradient: ofChosen });
+/** The smallest along the axes. Equal smallest elements share the gradient. */
+export const ReduceMin = reduction("ReduceMin", { start: Infinity, step: Math.min, gradient: ofChosen });
 /** The product along the axes. Where one factor is zero, the gradient is its own; where more are, there is none. */
 export const ReduceProd: Op<ReduceAttributes> = reduction("ReduceProd", {
   start: 1,
@@ -147,5 +149,6 @@ function reduce(op: Op<ReduceAttributes>, x: Value, { axes, keepDimensions = fal
 
 export const reduceSum = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceSum, x, options);
 export const reduceMean = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceMean, x, options);
+export const reduceMin = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceMin, x, options);
 export const reduceMax = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceMax, x, options);
 const reduceProduct = (x: Value): Value => reduce(ReduceProd, x, {});

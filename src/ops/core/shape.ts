@@ -1,7 +1,8 @@
 /** Operators that move elements about without changing them, and those that ask for shapes. */
 import { StriateError } from "../../errors.ts";
+import { dimensionsOf } from "../../graph/dimensions.ts";
 import { apply, defineOp, notDifferentiable } from "../../graph/op.ts";
-import { constant, constantOf, type Dimension, fixedShape, producerOf, type Value } from "../../graph/value.ts";
+import { constant, constantOf, type Dimension, fixedShape, type Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { formatShape, normaliseAxis, offsets, type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { Tensor, tensor } from "../../tensor/tensor.ts";
@@ -11,18 +12,30 @@ type None = Record<never, never>;
 /** A constant vector of 64-bit integers. */
 export const vector = (numbers: readonly number[]): Value => constant(tensor(numbers, [numbers.length], "int64"));
 
-/** The shape of a value as a vector of 64-bit integers. */
-export const Shape_ = defineOp<None>({
+interface ShapeAttributes {
+  start: number;
+  end?: number;
+}
+
+/** The part of a shape from an axis to another, exclusive; both may count from the end and are clamped. */
+const between = <T>(shape: readonly T[], { start, end }: ShapeAttributes): readonly T[] => shape.slice(start, end);
+
+/** The shape of a value, or its part from `start` to `end`, as a vector of 64-bit integers. */
+export const Shape_ = defineOp<ShapeAttributes>({
   name: "Shape",
   domain: "",
-  attributes: {},
+  attributes: { start: { kind: "int", default: 0 }, end: { kind: "int" } },
   arity: [1, 1],
-  infer: ([x]) => [{ dtype: "int64", shape: [x!.shape.length] }],
-  evaluate: ([x]) => [tensor(x!.shape, [x!.shape.length], "int64")],
-  fold: ([x]) => {
-    const shape = fixedShape(x!);
+  infer: ([x], part) => [{ dtype: "int64", shape: [between(x!.shape, part).length] }],
+  evaluate: ([x], part) => {
+    const shape = between(x!.shape, part);
+    return [tensor(shape, [shape.length], "int64")];
+  },
+  fold: ([x], part) => {
+    const shape = fixedShape({ dtype: "int64", shape: between(x!.shape, part) });
     return shape && [tensor(shape, [shape.length], "int64")];
   },
+  dimensions: ([x], part) => between(x!.shape, part),
   gradient: notDifferentiable,
 });
 
@@ -41,12 +54,10 @@ export function shapeOf(x: Value): Value {
   return shape ? vector(shape) : apply(Shape_, [x])[0]!;
 }
 
-/** The dimensions that a vector of 64-bit integers stands for, when it is a constant or the shape of a value. */
+/** The dimensions that a vector of 64-bit integers stands for, when it is a constant or made of shapes of values. */
 export function shapeFrom(shape: Value, subject: string): readonly Dimension[] {
-  const known = constantOf(shape);
-  if (known) return known.toArray();
-  const node = producerOf(shape);
-  if (node?.op === Shape_) return node.inputs[0]!.shape;
+  const known = dimensionsOf(shape) ?? constantOf(shape)?.toArray();
+  if (known) return known;
   throw new StriateError({
     subject,
     found: "a shape that depends on the data",
@@ -63,6 +74,7 @@ export const Reshape = defineOp<{ allowzero: number }>({
   domain: "",
   attributes: { allowzero: { kind: "int", default: 0 } },
   arity: [2, 2],
+  settings: [1],
   infer: ([x, shape], { allowzero }) => [
     { dtype: x!.dtype, shape: resolveShape(x!.shape, shapeFrom(shape!, "Reshape"), allowzero === 1) },
   ],
@@ -183,6 +195,8 @@ export const Unsqueeze = defineOp<None>({
   domain: "",
   attributes: {},
   arity: [2, 2],
+  settings: [1],
+  dimensions: ([x, axes]) => (axes!.shape[0] === 1 ? dimensionsOf(x!) : undefined),
   infer: ([x, axes]) => [{ dtype: x!.dtype, shape: unsqueezed(x!.shape, shapeFrom(axes!, "Unsqueeze") as Shape) }],
   evaluate: ([x, axes]) => [x!.reshape(unsqueezed(x!.shape, axes!.toArray()) as Shape)],
   gradient: (node, [g]) => [g && reshapeLike(g, node.inputs[0]!)],
@@ -199,3 +213,32 @@ function unsqueezed(shape: readonly Dimension[], axes: Shape): Dimension[] {
 
 export const unsqueeze = (x: Value, axes: readonly number[]): Value =>
   axes.length === 0 ? x : apply(Unsqueeze, [x, vector(axes)])[0]!;
+
+/** Takes away axes of length 1: those given, or all. ONNX: https://onnx.ai/onnx/operators/onnx__Squeeze.html */
+export const Squeeze = defineOp<None>({
+  name: "Squeeze",
+  domain: "",
+  attributes: {},
+  arity: [1, 2],
+  settings: [1],
+  infer: ([x, axes]) => [{ dtype: x!.dtype, shape: squeezed(x!.shape, axes && shapeFrom(axes, "Squeeze")) }],
+  evaluate: ([x, axes]) => [x!.reshape(squeezed(x!.shape, axes?.toArray()) as Shape)],
+  dimensions: ([x]) => dimensionsOf(x!),
+  gradient: (node, [g]) => [g && reshapeLike(g, node.inputs[0]!)],
+});
+
+function squeezed(shape: readonly Dimension[], axes: readonly Dimension[] | undefined): Dimension[] {
+  if (axes === undefined) return shape.filter((length) => length !== 1);
+  const gone = new Set(axes.map((axis) => normaliseAxis(axis as number, shape.length, "Squeeze")));
+  for (const axis of gone)
+    if (typeof shape[axis] === "number" && shape[axis] !== 1)
+      throw new StriateError({
+        subject: "Squeeze",
+        found: `axis ${axis} of ${formatShape(shape)}`,
+        expected: "length 1",
+      });
+  return shape.filter((_, axis) => !gone.has(axis));
+}
+
+export const squeeze = (x: Value, axes: readonly number[]): Value =>
+  axes.length === 0 ? x : apply(Squeeze, [x, vector(axes)])[0]!;

@@ -8,12 +8,17 @@ import { elementwiseCases } from "./elementwise.ts";
 import { indexCases, resizeCases } from "./index.ts";
 import { batchNormalisationCases, localNormalisationCases, normalisationCases } from "./normalisation.ts";
 import { poolCases } from "./pool.ts";
+import { functionCases, gatherCases, logicCases, orderCases } from "./standard.ts";
 
 export const tables: Readonly<Record<string, readonly OpCase[]>> = {
   "core/arrange": arrangeCases,
   "core/broadcast": broadcastCases,
   "core/elementwise": elementwiseCases,
+  "core/functions": functionCases,
+  "core/gather": gatherCases,
   "core/index": indexCases,
+  "core/logic": logicCases,
+  "core/order": orderCases,
   "core/reduce": reduceCases,
   "core/shape": shapeCases,
   activation: activationCases,

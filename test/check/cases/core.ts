@@ -10,6 +10,7 @@ const reductions = [
   [reduce.ReduceSum, undefined],
   [reduce.ReduceMean, undefined],
   [reduce.ReduceMax, distinct],
+  [reduce.ReduceMin, distinct],
   [reduce.ReduceProd, awayFromZero()],
 ] as const;
 
@@ -121,6 +122,8 @@ export const broadcastCases: readonly OpCase[] = [
 ];
 
 export const shapeCases: readonly OpCase[] = [
+  row(shapes.Squeeze, "axes that are given", [moving(["batch", 1, 3, 1]), fixedVector(1, -1)]),
+  row(shapes.Squeeze, "every axis of length 1", [moving([2, 1, 3, 1])]),
   row(shapes.Shape_, "of three axes", [still(["batch", 3, 4])]),
   row(shapes.Shape_, "of a scalar", [still([])]),
   row(shapes.Reshape, "to numbers", [moving([4, 6]), fixedVector(2, 3, 4)]),

@@ -1,0 +1,150 @@
+/** What nodes of older operator sets say, in the words of the one in memory. https://onnx.ai/onnx/operators/ */
+import { StriateError } from "../errors.ts";
+import type { AttributeValue } from "../graph/op.ts";
+import { constant, type Value } from "../graph/value.ts";
+import { unsqueeze, vector } from "../ops/core/shape.ts";
+import { scalar, tensor } from "../tensor/tensor.ts";
+import type { NodeForm } from "./form.ts";
+
+interface Upgrade {
+  /** The first operator set whose form needs no upgrade. */
+  readonly before: number;
+  readonly of: readonly string[];
+  readonly upgrade: (form: NodeForm) => NodeForm;
+}
+
+const without = (attributes: NodeForm["attributes"], ...names: readonly string[]) =>
+  Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
+
+const dropping =
+  (...names: readonly string[]) =>
+  (form: NodeForm): NodeForm => ({ ...form, attributes: without(form.attributes, ...names) });
+
+/** Attributes that became operands, from operand `first` on, each made a value. */
+const asOperands =
+  (first: number, ...settings: readonly (readonly [string, (value: AttributeValue, form: NodeForm) => Value])[]) =>
+  (form: NodeForm): NodeForm => {
+    const inputs = [...form.inputs];
+    settings.forEach(([name, make], index) => {
+      const given = form.attributes[name];
+      if (given === undefined) return;
+      while (inputs.length < first + index) inputs.push(undefined);
+      inputs[first + index] ??= make(given, form);
+    });
+    const names = settings.map(([name]) => name);
+    return { ...form, inputs, attributes: without(form.attributes, ...names) };
+  };
+
+const whole = (value: AttributeValue): Value => vector(value as readonly number[]);
+const number = (value: AttributeValue, { inputs }: NodeForm): Value =>
+  constant(scalar(value as number, inputs[0]?.dtype ?? "float32"));
+const floats = (value: AttributeValue): Value => {
+  const numbers = value as readonly number[];
+  return constant(tensor(numbers, [numbers.length]));
+};
+
+/** Before operator set 7, a second operand was laid along the first's axes from `axis` on. */
+function alignOperand(form: NodeForm): NodeForm {
+  const { broadcast, axis } = form.attributes as { broadcast?: number; axis?: number };
+  const attributes = without(form.attributes, "broadcast", "axis", "consumed_inputs");
+  const [left, right] = form.inputs;
+  if (broadcast !== 1 || axis === undefined || !left || !right) return { ...form, attributes };
+  const start = axis < 0 ? axis + left.shape.length : axis;
+  const after = left.shape.length - start - right.shape.length;
+  if (after <= 0) return { ...form, attributes };
+  const added = Array.from({ length: after }, (_, index) => right.shape.length + index);
+  return { ...form, attributes, inputs: [left, unsqueeze(right, added)] };
+}
+
+function upsample(form: NodeForm): NodeForm {
+  const [x, scales] = asOperands(1, ["scales", floats])(form).inputs;
+  const { mode = "nearest" } = form.attributes;
+  return { ...form, type: "Resize", inputs: [x, undefined, scales], attributes: asymmetric(String(mode)) };
+}
+
+const asymmetric = (mode: string): Record<string, AttributeValue> => ({
+  mode: mode === "bilinear" ? "linear" : mode,
+  coordinate_transformation_mode: "asymmetric",
+  nearest_mode: "floor",
+});
+
+const oldElementTypes: Readonly<Record<string, number>> = {
+  FLOAT: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  BOOL: 9,
+  FLOAT16: 10,
+  DOUBLE: 11,
+  UINT32: 12,
+  UINT64: 13,
+};
+
+function namedType(form: NodeForm): NodeForm {
+  const to = oldElementTypes[String(form.attributes.to)];
+  if (to === undefined)
+    throw new StriateError({ subject: "Cast", found: `type ${form.attributes.to}`, expected: "a type's name" });
+  return { ...form, attributes: { ...form.attributes, to } };
+}
+
+const reductions = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"];
+
+const upgrades: readonly Upgrade[] = [
+  { before: 13, of: ["Squeeze", "Unsqueeze", "ReduceSum"], upgrade: asOperands(1, ["axes", whole]) },
+  { before: 18, of: reductions.map((name) => `Reduce${name}`), upgrade: asOperands(1, ["axes", whole]) },
+  { before: 13, of: ["Split"], upgrade: asOperands(1, ["split", whole]) },
+  {
+    before: 10,
+    of: ["Slice"],
+    upgrade: asOperands(1, ["starts", whole], ["ends", whole], ["axes", whole]),
+  },
+  { before: 2, of: ["Pad"], upgrade: asOperands(1, ["paddings", whole]) },
+  { before: 11, of: ["Pad"], upgrade: asOperands(1, ["pads", whole], ["value", number]) },
+  { before: 11, of: ["Clip"], upgrade: asOperands(1, ["min", number], ["max", number]) },
+  { before: 12, of: ["Dropout"], upgrade: asOperands(1, ["ratio", number]) },
+  { before: 7, of: ["Dropout", "BatchNormalization"], upgrade: dropping("is_test") },
+  { before: 9, of: ["BatchNormalization"], upgrade: dropping("spatial") },
+  { before: 10, of: ["TopK"], upgrade: asOperands(1, ["k", (value) => vector([value as number])]) },
+  { before: 5, of: ["Reshape"], upgrade: asOperands(1, ["shape", whole]) },
+  { before: 10, of: ["Upsample"], upgrade: upsample },
+  {
+    before: 11,
+    of: ["Resize"],
+    upgrade: (form) => ({
+      ...form,
+      inputs: [form.inputs[0], undefined, form.inputs[1]],
+      attributes: asymmetric(String(form.attributes.mode ?? "nearest")),
+    }),
+  },
+  {
+    before: 4,
+    of: ["Concat"],
+    upgrade: (form) => ({ ...form, attributes: { axis: 1, ...form.attributes } }),
+  },
+  { before: 6, of: ["Cast"], upgrade: namedType },
+  { before: 7, of: ["Gemm"], upgrade: dropping("broadcast") },
+  {
+    before: 7,
+    of: ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less", "PRelu"],
+    upgrade: alignOperand,
+  },
+  {
+    before: 13,
+    of: ["Softmax", "LogSoftmax", "Hardmax"],
+    upgrade: (form) => ({ ...form, attributes: { axis: 1, ...form.attributes }, type: `${form.type}OverRest` }),
+  },
+];
+
+const byOperator = new Map<string, Upgrade[]>();
+for (const each of upgrades) for (const name of each.of) byOperator.set(name, [...(byOperator.get(name) ?? []), each]);
+
+/** The same node as the newest operator set says it. */
+export function upgraded(form: NodeForm): NodeForm {
+  let current: NodeForm = form.version < 6 ? dropping("consumed_inputs")(form) : form;
+  for (const { before, upgrade } of byOperator.get(form.type) ?? [])
+    if (form.version < before) current = upgrade(current);
+  return current.type === "Scatter" ? { ...current, type: "ScatterElements" } : current;
+}
