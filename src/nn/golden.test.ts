@@ -9,7 +9,7 @@ import { mul } from "../ops/core/elementwise.ts";
 import { reduceSum } from "../ops/core/reduce.ts";
 import { decodeSafetensors } from "../tensor/safetensors.ts";
 import { scalar, type Tensor } from "../tensor/tensor.ts";
-import { adam, type Optimiser, sgd } from "./optimisers.ts";
+import { adagrad, adam, adamW, type Optimiser, rmsProp, sgd } from "./optimisers.ts";
 import { step } from "./step.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "..", "shared", "golden");
@@ -20,6 +20,9 @@ const cases: [string, Optimiser, number][] = [
   ["optimizer.sgd.1", sgd({ momentum: 0.9, weightDecay: 0.01 }), 0.1],
   ["optimizer.sgd.2", sgd({ momentum: 0.9, nesterov: true }), 0.1],
   ["optimizer.adam.0", adam({ weightDecay: 0.01 }), 0.01],
+  ["optimizer.adamw.0", adamW({ weightDecay: 0.1 }), 0.01],
+  ["optimizer.rmsprop.0", rmsProp({ momentum: 0.5 }), 0.01],
+  ["optimizer.adagrad.0", adagrad(), 0.1],
 ];
 
 describe("optimisers agree with PyTorch", () => {

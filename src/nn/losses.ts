@@ -1,11 +1,15 @@
-/** Losses: from predictions and targets to one number, the mean over the batch. */
+/** Losses: from predictions and targets to one number. */
 import { StriateError } from "../errors.ts";
 import type { Value, ValueType } from "../graph/value.ts";
+import { constant } from "../graph/value.ts";
+import { softplus } from "../ops/activation.ts";
 import { oneHot } from "../ops/core/arrange.ts";
-import { mul, neg, sub } from "../ops/core/elementwise.ts";
-import { reduceMean, reduceSum } from "../ops/core/reduce.ts";
+import { abs, add, cast, div, equal, greater, less, log, mul, neg, sqrt, sub, where } from "../ops/core/elementwise.ts";
+import { elementsPer, reduceMean, reduceSum } from "../ops/core/reduce.ts";
+import { unsqueeze } from "../ops/core/shape.ts";
 import { logSoftmax } from "../ops/softmax.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { tensor } from "../tensor/tensor.ts";
 
 export interface Loss {
   /** The type of the targets that go with predictions of this type. */
@@ -13,31 +17,169 @@ export interface Loss {
   readonly of: (prediction: Value, target: Value) => Value;
 }
 
+/** What becomes of the losses of all elements: their mean, their sum, or nothing (which has no gradient by itself). */
+export type Reduction = "mean" | "sum" | "none";
+
+const reduced = (losses: Value, reduction: Reduction): Value =>
+  reduction === "none" ? losses : reduction === "sum" ? reduceSum(losses) : reduceMean(losses);
+
+/** The classes of logits, or an error. */
+function classesOf({ shape }: ValueType): number {
+  const classes = shape[1];
+  if (shape.length < 2 || typeof classes !== "number")
+    throw new StriateError({
+      subject: "crossEntropy",
+      found: `predictions of ${formatShape(shape)}`,
+      expected: "logits [batch, classes], or [batch, classes, height, width]",
+      mend: "End the network in `linear({ features: classes })`",
+    });
+  return classes;
+}
+
+export interface CrossEntropyOptions {
+  /** How much each class counts; the mean is then over the weights of the labels. */
+  readonly classWeights?: readonly number[] | Value;
+  /** The part of each target that is spread over all classes: 0 by default. */
+  readonly labelSmoothing?: number;
+  /** The label of what does not count, such as 255 for the borders between objects. */
+  readonly ignoreIndex?: number;
+  readonly reduction?: Reduction;
+}
+
 /**
- * Cross-entropy of logits [batch, classes] and class numbers [batch]: the mean of -log softmax(logits)[label].
+ * Cross-entropy of logits [batch, classes] and class numbers [batch], or at each place of logits
+ * [batch, classes, height, width] and class numbers [batch, height, width]. With label t, smoothing e and class weights
+ * w, -(1 - e) w[t] log softmax(logits)[t] - e / classes sum_c w[c] log softmax(logits)[c]; the mean divides by the sum of
+ * w[t] over the labels that count. C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016 (smoothing).
+ *
+ * @example
+ * import { crossEntropyWith, fit, linesData, linesNetwork } from "striate";
+ *
+ * const loss = crossEntropyWith({ labelSmoothing: 0.1 });
+ * const data = linesData({ seed: 1, split: "train", count: 32 });
+ * await fit(linesNetwork(), data, { epochs: 1, loss, seed: 1 }).result;
  */
-export const crossEntropy: Loss = {
-  target: ({ shape }) => {
-    if (shape.length !== 2)
-      throw new StriateError({
-        subject: "crossEntropy",
-        found: `predictions of ${formatShape(shape)}`,
-        expected: "logits [batch, classes]",
-        mend: "End the network in `linear({ features: classes })`",
-      });
-    return { dtype: "int64", shape: [shape[0]!] };
-  },
-  of: (logits, labels) => {
-    const chosen = mul(oneHot(labels, logits.shape[1] as number), logSoftmax(logits));
-    return neg(reduceMean(reduceSum(chosen, { axes: [1] })));
+export function crossEntropyWith(options: CrossEntropyOptions = {}): Loss {
+  const { classWeights, labelSmoothing = 0, ignoreIndex, reduction = "mean" } = options;
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
+    throw new StriateError({
+      subject: "crossEntropy",
+      found: `labelSmoothing ${labelSmoothing}`,
+      expected: "between 0 and 1",
+    });
+  return {
+    target: (prediction) => {
+      classesOf(prediction);
+      return { dtype: "int64", shape: prediction.shape.toSpliced(1, 1) };
+    },
+    of: (logits, labels) => {
+      const classes = classesOf(logits);
+      const ignored = ignoreIndex === undefined ? undefined : equal(labels, ignoreIndex);
+      const counted = (value: Value) => (ignored ? where(ignored, 0, value) : value);
+      const chosen = oneHot(counted(labels), classes, 1);
+      const overClasses = (value: Value) => reduceSum(value, { axes: [1] });
+      const weights = classWeights && weightsOf(classWeights, classes, logits.shape.length);
+      const scores = weights ? mul(logSoftmax(logits, 1), weights) : logSoftmax(logits, 1);
+      const hard = neg(overClasses(mul(chosen, scores)));
+      const soft = labelSmoothing > 0 ? mul(neg(overClasses(scores)), labelSmoothing / classes) : undefined;
+      const losses = counted(soft ? add(mul(hard, 1 - labelSmoothing), soft) : hard);
+      if (reduction !== "mean" || (!weights && !ignored)) return reduced(losses, reduction);
+      const share = weights ? overClasses(mul(chosen, weights)) : cast(equal(labels, labels), logits.dtype);
+      return div(reduceSum(losses), reduceSum(counted(share)));
+    },
+  };
+}
+
+/** Class weights [classes, 1, ...], to go with logits [batch, classes, ...]. */
+function weightsOf(weights: readonly number[] | Value, classes: number, rank: number): Value {
+  const value = "source" in weights ? weights : constant(tensor(weights));
+  if (value.shape.length !== 1 || value.shape[0] !== classes)
+    throw new StriateError({
+      subject: "crossEntropy",
+      found: `class weights of ${formatShape(value.shape)}`,
+      expected: `one for each of the ${classes} classes`,
+    });
+  return unsqueeze(
+    value,
+    Array.from({ length: rank - 2 }, (_, axis) => axis + 1),
+  );
+}
+
+/** Cross-entropy of logits [batch, classes] and class numbers [batch]: the mean of -log softmax(logits)[label]. */
+export const crossEntropy: Loss = crossEntropyWith();
+
+const sameType = (prediction: ValueType): ValueType => ({ dtype: "float32", shape: prediction.shape });
+
+/** A loss that is a function of each prediction and its target. */
+const elementwise = (reduction: Reduction, of: (prediction: Value, target: Value) => Value): Loss => ({
+  target: sameType,
+  of: (prediction, target) => reduced(of(prediction, target), reduction),
+});
+
+export interface ReductionOptions {
+  /** The mean over everything by default. */
+  readonly reduction?: Reduction;
+}
+
+/** The mean of squared differences, over everything. */
+export const meanSquaredError: Loss = elementwise("mean", (prediction, target) => {
+  const difference = sub(prediction, target);
+  return mul(difference, difference);
+});
+
+/** The mean of |prediction - target|, over everything: the L1 loss. */
+export const meanAbsoluteError: Loss = elementwise("mean", (prediction, target) => abs(sub(prediction, target)));
+
+/**
+ * d^2 / (2 beta) where d = |prediction - target| is below beta, else d - beta / 2: squared near zero, absolute far off.
+ * R. Girshick, "Fast R-CNN", ICCV 2015.
+ */
+export function smoothL1({ beta = 1, reduction = "mean" }: ReductionOptions & { readonly beta?: number } = {}): Loss {
+  if (!(beta > 0 && Number.isFinite(beta)))
+    throw new StriateError({ subject: "smoothL1", found: `beta ${beta}`, expected: "a number above 0" });
+  return elementwise(reduction, (prediction, target) => {
+    const difference = sub(prediction, target);
+    const distance = abs(difference);
+    return where(less(distance, beta), mul(mul(difference, difference), 0.5 / beta), sub(distance, beta / 2));
+  });
+}
+
+/** Binary cross-entropy of logits x and probabilities t of the same shape: log(1 + e^x) - x t. */
+export const binaryCrossEntropy = ({ reduction = "mean" }: ReductionOptions = {}): Loss =>
+  elementwise(reduction, (logits, target) => sub(softplus(logits), mul(logits, target)));
+
+/**
+ * The Kullback-Leibler divergence of log-probabilities x [batch, ...] from probabilities t: the sum of
+ * t (log t - x), 0 where t is 0, over the number of samples in the batch.
+ */
+export const klDivergence: Loss = {
+  target: sameType,
+  of: (logProbabilities, target) => {
+    const present = greater(target, 0);
+    const entropy = log(where(present, target, 1));
+    const total = reduceSum(where(present, mul(target, sub(entropy, logProbabilities)), 0));
+    const samples = logProbabilities.shape[0];
+    if (typeof samples === "number") return div(total, samples);
+    const each = reduceSum(logProbabilities, {
+      axes: logProbabilities.shape.slice(1).map((_, axis) => axis + 1),
+    });
+    return div(total, elementsPer(each, reduceSum(each)));
   },
 };
 
-/** The mean of squared differences, over everything. */
-export const meanSquaredError: Loss = {
-  target: (prediction) => ({ dtype: "float32", shape: prediction.shape }),
-  of: (prediction, target) => {
-    const difference = sub(prediction, target);
-    return reduceMean(mul(difference, difference));
-  },
+/** The cosine of the angle between vectors along an axis: x . t / (max(|x|, epsilon) max(|t|, epsilon)). */
+export function cosineSimilarity(x: Value, target: Value, axis = 1, epsilon = 1e-8): Value {
+  const along = { axes: [axis] };
+  const floor = epsilon * epsilon;
+  const length = (value: Value) => {
+    const squares = reduceSum(mul(value, value), along);
+    return sqrt(where(greater(squares, floor), squares, floor));
+  };
+  return div(reduceSum(mul(x, target), along), mul(length(x), length(target)));
+}
+
+/** The mean of 1 - cosine similarity of vectors along axis 1: for directions, such as surface normals. */
+export const cosineDistance: Loss = {
+  target: sameType,
+  of: (prediction, target) => reduceMean(sub(1, cosineSimilarity(prediction, target))),
 };

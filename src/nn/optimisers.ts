@@ -1,7 +1,8 @@
 /** Optimisers: how a parameter changes, given its gradient, as more graph. */
 import { StriateError } from "../errors.ts";
 import type { Value } from "../graph/value.ts";
-import { add, div, mul, pow, sqrt, sub } from "../ops/core/elementwise.ts";
+import { add, div, less, mul, pow, sqrt, sub, where } from "../ops/core/elementwise.ts";
+import { reduceSum } from "../ops/core/reduce.ts";
 
 /** What an update rule can use. */
 export interface UpdateContext {
@@ -17,6 +18,8 @@ export interface Optimiser {
   readonly name: string;
   /** The learning rate that suits it when none is given. */
   readonly learningRate: number;
+  /** The gradients of all parameters as the updates are to see them. */
+  prepare?(gradients: readonly Value[]): readonly Value[];
   /** The parameter's next value. */
   update(parameter: Value, gradient: Value, context: UpdateContext): Value;
 }
@@ -33,39 +36,83 @@ function notNegative(subject: string, name: string, value: number): number {
   return value;
 }
 
-export interface SgdOptions {
+export interface WeightDecayOptions {
+  /** Adds this times the parameter to its gradient: 0 by default. */
+  readonly weightDecay?: number;
+  /** Whether a parameter of this name decays; by default all do. Biases and normalisation's weights often should not. */
+  readonly decays?: (parameter: string) => boolean;
+}
+
+/** The weight decay of a parameter. */
+const decayOf = (parameter: Value, { weightDecay = 0, decays }: WeightDecayOptions): number =>
+  decays && parameter.source.kind === "parameter" && !decays(parameter.source.name) ? 0 : weightDecay;
+
+/** The gradient with the parameter's decay added. */
+function withDecay(parameter: Value, gradient: Value, options: WeightDecayOptions): Value {
+  const decay = decayOf(parameter, options);
+  return decay === 0 ? gradient : add(gradient, mul(parameter, decay));
+}
+
+/** The parameter shrunk by its decay apart from its gradient: w (1 - rate decay). */
+function shrunk(parameter: Value, learningRate: Value, options: WeightDecayOptions): Value {
+  const decay = decayOf(parameter, options);
+  return decay === 0 ? parameter : mul(parameter, sub(1, mul(learningRate, decay)));
+}
+
+export interface SgdOptions extends WeightDecayOptions {
   readonly momentum?: number;
   readonly nesterov?: boolean;
-  /** Adds this times the parameter to its gradient. */
-  readonly weightDecay?: number;
+  /** Shrink parameters by the decay apart from their gradients, so that momentum does not see it. */
+  readonly decoupled?: boolean;
 }
 
 /**
  * Stochastic gradient descent: v' = momentum v + g, w' = w - rate v' (with Nesterov: w - rate (g + momentum v')), where g
- * includes weight decay times w.
+ * includes weight decay times w, unless it is decoupled: then w (1 - rate decay) takes the place of w.
  */
-export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOptions = {}): Optimiser {
+export function sgd(options: SgdOptions = {}): Optimiser {
+  const { momentum = 0, nesterov = false, weightDecay = 0, decoupled = false } = options;
   inUnitInterval("sgd", "momentum", momentum);
   notNegative("sgd", "weightDecay", weightDecay);
   return {
     name: "sgd",
     learningRate: 0.05,
     update: (parameter, gradient, { learningRate, moment }) => {
-      const decayed = weightDecay === 0 ? gradient : add(gradient, mul(parameter, weightDecay));
-      if (momentum === 0) return sub(parameter, mul(decayed, learningRate));
+      const decayed = decoupled ? gradient : withDecay(parameter, gradient, options);
+      const start = decoupled ? shrunk(parameter, learningRate, options) : parameter;
+      if (momentum === 0) return sub(start, mul(decayed, learningRate));
       const velocity = moment("velocity", (previous) => add(mul(previous, momentum), decayed));
       const direction = nesterov ? add(decayed, mul(velocity, momentum)) : velocity;
-      return sub(parameter, mul(direction, learningRate));
+      return sub(start, mul(direction, learningRate));
     },
   };
 }
 
-export interface AdamOptions {
+export interface AdamOptions extends WeightDecayOptions {
   readonly beta1?: number;
   readonly beta2?: number;
   readonly epsilon?: number;
-  /** Adds this times the parameter to its gradient. */
-  readonly weightDecay?: number;
+}
+
+/** Adam's step from `start`: rate (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + epsilon). */
+function adamStep(
+  start: Value,
+  gradient: Value,
+  { learningRate, step, moment }: UpdateContext,
+  { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions,
+): Value {
+  const first = moment("first", (previous) => add(mul(previous, beta1), mul(gradient, 1 - beta1)));
+  const second = moment("second", (previous) => add(mul(previous, beta2), mul(mul(gradient, gradient), 1 - beta2)));
+  const rate = div(learningRate, sub(1, pow(beta1, step)));
+  const spread = add(sqrt(div(second, sub(1, pow(beta2, step)))), epsilon);
+  return sub(start, mul(div(first, spread), rate));
+}
+
+function checkAdam(subject: string, { beta1 = 0, beta2 = 0, epsilon = 0, weightDecay = 0 }: AdamOptions): void {
+  inUnitInterval(subject, "beta1", beta1);
+  inUnitInterval(subject, "beta2", beta2);
+  notNegative(subject, "epsilon", epsilon);
+  notNegative(subject, "weightDecay", weightDecay);
 }
 
 /**
@@ -74,21 +121,113 @@ export interface AdamOptions {
  * D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
  */
 export function adam(options: AdamOptions = {}): Optimiser {
-  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = options;
-  inUnitInterval("adam", "beta1", beta1);
-  inUnitInterval("adam", "beta2", beta2);
-  notNegative("adam", "epsilon", epsilon);
-  notNegative("adam", "weightDecay", weightDecay);
+  checkAdam("adam", options);
   return {
     name: "adam",
     learningRate: 0.001,
-    update: (parameter, gradient, { learningRate, step, moment }) => {
-      const decayed = weightDecay === 0 ? gradient : add(gradient, mul(parameter, weightDecay));
-      const first = moment("first", (previous) => add(mul(previous, beta1), mul(decayed, 1 - beta1)));
-      const second = moment("second", (previous) => add(mul(previous, beta2), mul(mul(decayed, decayed), 1 - beta2)));
-      const rate = div(learningRate, sub(1, pow(beta1, step)));
-      const spread = add(sqrt(div(second, sub(1, pow(beta2, step)))), epsilon);
-      return sub(parameter, mul(div(first, spread), rate));
+    update: (parameter, gradient, context) =>
+      adamStep(parameter, withDecay(parameter, gradient, options), context, options),
+  };
+}
+
+/**
+ * Adam with decoupled weight decay (0.01 by default): w (1 - rate decay) takes the place of w in Adam's step.
+ * I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+ *
+ * @example
+ * import { adamW, fit, linesData, linesNetwork } from "striate";
+ *
+ * const optimiser = adamW({ weightDecay: 0.05, decays: (name) => name.endsWith("weight") });
+ * const data = linesData({ seed: 1, split: "train", count: 32 });
+ * await fit(linesNetwork(), data, { epochs: 1, optimiser, seed: 1 }).result;
+ */
+export function adamW(options: AdamOptions = {}): Optimiser {
+  const all = { weightDecay: 0.01, ...options };
+  checkAdam("adamW", all);
+  return {
+    name: "adamW",
+    learningRate: 0.001,
+    update: (parameter, gradient, context) =>
+      adamStep(shrunk(parameter, context.learningRate, all), gradient, context, all),
+  };
+}
+
+export interface RmsPropOptions extends WeightDecayOptions {
+  /** How much of the mean square is kept at each step; 0.99 by default. */
+  readonly smoothing?: number;
+  readonly momentum?: number;
+  readonly epsilon?: number;
+}
+
+/**
+ * s' = a s + (1 - a) g^2, v' = momentum v + g / (sqrt(s') + epsilon), w' = w - rate v'.
+ * T. Tieleman and G. Hinton, "Lecture 6.5: RMSprop", 2012.
+ */
+export function rmsProp(options: RmsPropOptions = {}): Optimiser {
+  const { smoothing = 0.99, momentum = 0, epsilon = 1e-8, weightDecay = 0 } = options;
+  inUnitInterval("rmsProp", "smoothing", smoothing);
+  inUnitInterval("rmsProp", "momentum", momentum);
+  notNegative("rmsProp", "epsilon", epsilon);
+  notNegative("rmsProp", "weightDecay", weightDecay);
+  return {
+    name: "rmsProp",
+    learningRate: 0.01,
+    update: (parameter, gradient, { learningRate, moment }) => {
+      const decayed = withDecay(parameter, gradient, options);
+      const square = moment("square", (previous) =>
+        add(mul(previous, smoothing), mul(mul(decayed, decayed), 1 - smoothing)),
+      );
+      const direction = div(decayed, add(sqrt(square), epsilon));
+      if (momentum === 0) return sub(parameter, mul(direction, learningRate));
+      const velocity = moment("velocity", (previous) => add(mul(previous, momentum), direction));
+      return sub(parameter, mul(velocity, learningRate));
+    },
+  };
+}
+
+export interface AdagradOptions extends WeightDecayOptions {
+  readonly epsilon?: number;
+}
+
+/**
+ * s' = s + g^2, w' = w - rate g / (sqrt(s') + epsilon): rarely changed parameters change more.
+ * J. Duchi et al., "Adaptive subgradient methods", JMLR 2011.
+ */
+export function adagrad(options: AdagradOptions = {}): Optimiser {
+  const { epsilon = 1e-10, weightDecay = 0 } = options;
+  notNegative("adagrad", "epsilon", epsilon);
+  notNegative("adagrad", "weightDecay", weightDecay);
+  return {
+    name: "adagrad",
+    learningRate: 0.01,
+    update: (parameter, gradient, { learningRate, moment }) => {
+      const decayed = withDecay(parameter, gradient, options);
+      const sum = moment("sum", (previous) => add(previous, mul(decayed, decayed)));
+      return sub(parameter, mul(div(decayed, add(sqrt(sum), epsilon)), learningRate));
+    },
+  };
+}
+
+/**
+ * An optimiser that sees gradients scaled down where their norm, over all parameters together, is above `norm`:
+ * g min(1, norm / (|g| + 1e-6)). R. Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
+ *
+ * @example
+ * import { clipGradients, sgd } from "striate";
+ *
+ * const optimiser = clipGradients(sgd({ momentum: 0.9 }), { norm: 1 });
+ */
+export function clipGradients(optimiser: Optimiser, { norm }: { readonly norm: number }): Optimiser {
+  if (!(norm > 0 && Number.isFinite(norm)))
+    throw new StriateError({ subject: "clipGradients", found: `norm ${norm}`, expected: "a number above 0" });
+  return {
+    ...optimiser,
+    prepare: (given) => {
+      const gradients = optimiser.prepare?.(given) ?? given;
+      const squares = gradients.map((gradient) => reduceSum(mul(gradient, gradient)));
+      const factor = div(norm, add(sqrt(squares.reduce((sum, each) => add(sum, each))), 1e-6));
+      const scale = where(less(factor, 1), factor, 1);
+      return gradients.map((gradient) => mul(gradient, scale));
     },
   };
 }

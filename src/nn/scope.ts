@@ -1,7 +1,7 @@
 /** Where layers declare their parameters: a path of names, so that parameters are named by the keys of the network. */
 import { StriateError } from "../errors.ts";
 import { withinScope } from "../graph/scope.ts";
-import { parameterValue, type Value, type Variable } from "../graph/value.ts";
+import { parameterValue, stateValue, type Value, type ValueType, type Variable } from "../graph/value.ts";
 import { Random } from "../tensor/random.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -37,6 +37,18 @@ export class Scope {
    * @throws StriateError when the name was declared before, by another layer
    */
   parameter(name: string, shape: Shape, initialiser: Initialiser): Value {
+    return this.#declare(name, shape, initialiser, parameterValue);
+  }
+
+  /**
+   * Declares a number that training gathers and gradients do not reach, such as a running mean.
+   * @throws StriateError when the name was declared before, by another layer
+   */
+  state(name: string, shape: Shape, initialiser: Initialiser): Value {
+    return this.#declare(name, shape, initialiser, stateValue);
+  }
+
+  #declare(name: string, shape: Shape, initialiser: Initialiser, make: (name: string, type: ValueType) => Variable) {
     const full = this.nameOf(name);
     const declared = this.declarations.get(full);
     if (declared && this.#reuse) return declared.variable;
@@ -47,7 +59,7 @@ export class Scope {
         expected: "every layer to have its own name",
         mend: "Name the layers differently, or wrap a layer that is used twice on purpose in `shared`",
       });
-    const variable = parameterValue(full, { dtype: "float32", shape });
+    const variable = make(full, { dtype: "float32", shape });
     this.declarations.set(full, { variable, initialiser });
     return variable;
   }

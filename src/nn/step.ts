@@ -43,6 +43,7 @@ export function step(graph: Graph, optimiser: Optimiser): { graph: Graph; state:
   const updates: Update[] = withinScope("optimiser", () => {
     const count = add(counter, 1);
     const changes: Update[] = [{ variable: counter, next: count }];
+    const seen = optimiser.prepare?.(gradients) ?? gradients;
     parameters.forEach((parameter, index) => {
       const moment = (name: string, next: (previous: Value) => Value): Value => {
         const full = `optimiser.${name}.${parameter.source.name}`;
@@ -52,7 +53,7 @@ export function step(graph: Graph, optimiser: Optimiser): { graph: Graph; state:
         changes.push({ variable, next: value });
         return value;
       };
-      const next = optimiser.update(parameter, gradients[index]!, { learningRate, step: count, moment });
+      const next = optimiser.update(parameter, seen[index]!, { learningRate, step: count, moment });
       changes.push({ variable: parameter, next });
     });
     return changes;

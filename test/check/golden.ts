@@ -1,13 +1,19 @@
 /** PyTorch's recorded results for operators, and how its functions are said in operators of ours. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Value } from "../../src/graph/value.ts";
+import { apply } from "../../src/graph/op.ts";
+import { producerOf, type Value } from "../../src/graph/value.ts";
+import * as losses from "../../src/nn/losses.ts";
+import * as activation from "../../src/ops/activation.ts";
+import { BatchNormalization } from "../../src/ops/batch-normalisation.ts";
 import { conv, convTranspose } from "../../src/ops/conv.ts";
-import { oneHot, pad } from "../../src/ops/core/arrange.ts";
+import { pad } from "../../src/ops/core/arrange.ts";
 import * as core from "../../src/ops/core/elementwise.ts";
-import { reduceMax, reduceMean, reduceSum } from "../../src/ops/core/reduce.ts";
+import { reduceMax } from "../../src/ops/core/reduce.ts";
 import { reshape, transpose } from "../../src/ops/core/shape.ts";
+import { localResponseNormalization } from "../../src/ops/local-normalisation.ts";
 import { linearTransform } from "../../src/ops/matmul.ts";
+import * as normalisation from "../../src/ops/normalisation.ts";
 import { averagePool, globalAveragePool, maxPool } from "../../src/ops/pool.ts";
 import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
 import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
@@ -55,6 +61,13 @@ interface Options {
   readonly tau: number;
   readonly label_smoothing?: number;
   readonly ignore_index?: number;
+  readonly training: boolean;
+  readonly eps: number;
+  readonly size: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly k: number;
+  readonly normalized_shape: readonly number[];
 }
 
 /** A function of PyTorch from its operands and options, or undefined for options that operators of ours lack. */
@@ -81,11 +94,20 @@ const transposed: Builder = ({ x, w, b }, { stride, padding, dilation, groups, o
 const maximum: Builder = ({ x }, options) => maxPool(x!, window(options));
 const average: Builder = ({ x }, options) => averagePool(x!, window(options));
 
-const crossEntropy: Builder = ({ x, t }, { reduction, label_smoothing, ignore_index }) => {
-  if (label_smoothing || ignore_index !== undefined) return undefined;
-  const chosen = core.mul(logSoftmax(x!, 1), oneHot(t!, x!.shape[1] as number));
-  const losses = core.neg(reduceSum(chosen, { axes: [1] }));
-  return reduction === "none" ? losses : reduction === "sum" ? reduceSum(losses) : reduceMean(losses);
+const crossEntropy: Builder = ({ x, t, w }, { reduction, label_smoothing, ignore_index }) =>
+  losses
+    .crossEntropyWith({
+      classWeights: w,
+      labelSmoothing: label_smoothing,
+      ignoreIndex: ignore_index,
+      reduction: reduction as losses.Reduction | undefined,
+    })
+    .of(x!, t!);
+
+const batchNormalisation: Builder = ({ x, w, b, m, v }, { training, eps }) => {
+  const y = apply(BatchNormalization, [x, w, b, m, v], { epsilon: eps })[0]!;
+  const node = producerOf(y)!;
+  return training ? node.op.training!(node, node.attributes).outputs[0] : y;
 };
 
 /** The elements of an axis as two axes, `first` of them outside. */
@@ -114,15 +136,33 @@ export const builders: Readonly<Record<string, Builder>> = {
   tanh: ({ x }) => core.tanh(x!),
   sigmoid: ({ x }) => core.sigmoid(x!),
   silu: ({ x }) => core.mul(x!, core.sigmoid(x!)),
-  softplus: ({ x }) => core.log(core.add(core.exp(x!), 1)),
   hardsigmoid: ({ x }) => core.hardSigmoid(x!, { alpha: 1 / 6, beta: 0.5 }),
-  hardswish: ({ x }) => core.mul(x!, core.hardSigmoid(x!, { alpha: 1 / 6, beta: 0.5 })),
+  relu6: ({ x }) => activation.clip(x!, 0, 6),
+  elu: ({ x }) => activation.elu(x!),
+  selu: ({ x }) => activation.selu(x!),
+  gelu: ({ x }) => activation.gelu(x!),
+  hardswish: ({ x }) => activation.hardSwish(x!),
+  softplus: ({ x }) => activation.softplus(x!),
+  leaky_relu: ({ x }) => activation.leakyRelu(x!),
+  mish: ({ x }) => activation.mish(x!),
+  prelu: ({ x, w }) => activation.prelu(x!, reshape(w!, [-1, 1, 1])),
+  batch_norm: batchNormalisation,
+  instance_norm: ({ x, w, b }, { eps }) => normalisation.instanceNormalization(x!, w!, b!, eps),
+  group_norm: ({ x, w, b }, { eps, groups }) => normalisation.groupNormalization(x!, w!, b!, groups!, eps),
+  layer_norm: ({ x, w, b }, { eps, normalized_shape }) =>
+    normalisation.layerNormalization(x!, w!, b, -normalized_shape.length, eps),
+  local_response_norm: ({ x }, { size, alpha, beta, k }) =>
+    localResponseNormalization(x!, { size, alpha, beta, bias: k }),
   softmax: ({ x }, { dim }) => softmax(x!, dim),
   log_softmax: ({ x }, { dim }) => logSoftmax(x!, dim),
   softmax_temperature: ({ x }, { tau }) => softmax(core.mul(x!, -tau)),
   cross_entropy: crossEntropy,
-  mse_loss: ({ x, t }) => reduceMean(core.pow(core.sub(x!, t!), 2)),
-  l1_loss: ({ x, t }) => reduceMean(core.abs(core.sub(x!, t!))),
+  mse_loss: ({ x, t }) => losses.meanSquaredError.of(x!, t!),
+  l1_loss: ({ x, t }) => losses.meanAbsoluteError.of(x!, t!),
+  smooth_l1_loss: ({ x, t }) => losses.smoothL1().of(x!, t!),
+  binary_cross_entropy_with_logits: ({ x, t }) => losses.binaryCrossEntropy().of(x!, t!),
+  kl_div: ({ x, t }) => losses.klDivergence.of(x!, t!),
+  cosine_similarity: ({ x, t }, { dim }) => losses.cosineSimilarity(x!, t!, dim),
   pad: ({ x }, { mode, pads_h, pads_w }) =>
     mode === "constant" ? pad(x!, [[0, 0], [0, 0], pads_h, pads_w]) : undefined,
   max_over_channels: ({ x }, { groups_of }) => {

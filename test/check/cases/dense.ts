@@ -1,4 +1,4 @@
-import { Dropout } from "../../../src/ops/dropout.ts";
+import { Dropout, SliceDropout } from "../../../src/ops/dropout.ts";
 import { Gemm, MatMul } from "../../../src/ops/matmul.ts";
 import { LogSoftmax, Softmax } from "../../../src/ops/softmax.ts";
 import { moving, type OpCase, type OperandSpec, row } from "../case.ts";
@@ -43,4 +43,6 @@ const ratio: OperandSpec = { shape: [], draw: exactly(0.3), constant: true };
 export const dropoutCases: readonly OpCase[] = [
   row(Dropout, "passes everything", [moving(["batch", 3])]),
   row(Dropout, "passes everything whatever the ratio", [moving(["batch", 3]), ratio]),
+  row(SliceDropout, "passes every map", [moving(["batch", 3, 2, 2])], { attributes: { ratio: 0.25 } }),
+  row(SliceDropout, "passes every sample", [moving(["batch", 3])], { attributes: { ratio: 0.25, axes: 1 } }),
 ];
