@@ -154,9 +154,15 @@ describe("other normalisations", () => {
     ]);
   });
 
-  test("shared, a layer's statistics are declared once", () => {
-    const one = shared(batchNorm());
-    expect([...build(sequential({ first: one, second: one }), [3, 4]).variables.keys()].length).toBe(4);
+  test("a shared layer gathers statistics at each of its uses in turn", () => {
+    const one = shared(batchNorm({ momentum: 0.5 }));
+    const { graph, variables } = build(sequential({ first: one, second: one }), [1]);
+    expect([...variables.keys()].length).toBe(4);
+    const feeds = new Map([...variables, ["x", tensor([2, 6], [2, 1])]]);
+    const { updates } = evaluateGraph(training(graph), feeds);
+    expect([...updates.keys()]).toEqual(["first.running_mean", "first.running_var"]);
+    expect(updates.get("first.running_mean")!.toArray()).toEqual([expect.closeTo(0.5 * 2, 5)]);
+    expect(updates.get("first.running_var")!.toArray()).toEqual([expect.closeTo(0.5 * (0.5 + 0.5 * 8) + 0.5 * 2, 4)]);
   });
 
   test("refuse what they cannot normalise", () => {

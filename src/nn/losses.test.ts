@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { evaluateGraph } from "../engine/reference.ts";
+import { makeGraph } from "../graph/graph.ts";
+import { type Dimension, inputValue } from "../graph/value.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  binaryCrossEntropy,
+  cosineDistance,
+  crossEntropy,
+  crossEntropyWith,
+  klDivergence,
+  type Loss,
+  meanAbsoluteError,
+  meanSquaredError,
+  smoothL1,
+} from "./losses.ts";
+import { withLoss } from "./step.ts";
+
+/** The loss of predictions whose batch, or every axis but the classes, has a name. */
+function run(loss: Loss, prediction: Tensor, target: Tensor, shape: readonly Dimension[] = prediction.shape) {
+  const x = inputValue("x", { dtype: "float32", shape });
+  const graph = withLoss(makeGraph([x], { y: x }), loss);
+  const feeds = new Map([
+    ["x", prediction],
+    ["target", target],
+  ]);
+  return evaluateGraph(graph, feeds).outputs.get("loss")!.toArray();
+}
+
+const logits = tensor([0, Math.log(3), Math.log(4), 0, 0, 0], [2, 3]);
+const labels = (...values: readonly number[]) => tensor(values, [values.length], "int64");
+const close = (...values: readonly number[]) => values.map((value) => expect.closeTo(value, 6));
+const [first, second] = [Math.log(8 / 3), Math.log(3)];
+
+describe("cross-entropy", () => {
+  test("is the mean of -log of the labels' probabilities", () => {
+    expect(run(crossEntropy, logits, labels(1, 2))).toEqual(close((first + second) / 2));
+    expect(run(crossEntropy, logits, labels(1, 2), ["batch", 3])).toEqual(close((first + second) / 2));
+  });
+
+  test("is reduced as asked", () => {
+    expect(run(crossEntropyWith({ reduction: "sum" }), logits, labels(1, 2))).toEqual(close(first + second));
+    expect(run(crossEntropyWith({ reduction: "none" }), logits, labels(1, 2))).toEqual(close(first, second));
+  });
+
+  test("weighs classes, and divides by the labels' weights", () => {
+    const loss = crossEntropyWith({ classWeights: [1, 3, 0.5] });
+    expect(run(loss, logits, labels(1, 2))).toEqual(close((3 * first + 0.5 * second) / 3.5));
+  });
+
+  test("spreads a part of the target over all classes", () => {
+    const uniform = (Math.log(8) + Math.log(8 / 3) + Math.log(2)) / 3;
+    const loss = crossEntropyWith({ labelSmoothing: 0.25 });
+    expect(run(loss, logits, labels(1, 2))).toEqual(close((0.75 * first + 0.25 * uniform + second) / 2));
+  });
+
+  test("leaves out what is to be ignored, at each place", () => {
+    const maps = tensor([0, 0, Math.log(3), 0, Math.log(4), 0], [1, 3, 1, 2]);
+    const target = tensor([1, 255], [1, 1, 2], "int64");
+    const loss = crossEntropyWith({ ignoreIndex: 255 });
+    expect(run(loss, maps, target)).toEqual(close(first));
+    expect(run(loss, maps, target, ["batch", 3, "height", "width"])).toEqual(close(first));
+    expect(run(crossEntropyWith({ ignoreIndex: 255, reduction: "none" }), maps, target)).toEqual(close(first, 0));
+    const both = crossEntropyWith({ ignoreIndex: 255, classWeights: [1, 5, 1] });
+    expect(run(both, maps, target)).toEqual(close(first));
+  });
+
+  test("says what it takes", () => {
+    expect(() => run(crossEntropy, tensor([1]), labels(0))).toThrow(
+      "crossEntropy: found predictions of 1; expected logits [batch, classes], or [batch, classes, height, width]. End",
+    );
+    expect(() => run(crossEntropyWith({ classWeights: [1, 2] }), logits, labels(0, 1))).toThrow(
+      "crossEntropy: found class weights of 2; expected one for each of the 3 classes.",
+    );
+    expect(() => crossEntropyWith({ labelSmoothing: 2 })).toThrow("found labelSmoothing 2; expected between 0 and 1.");
+  });
+});
+
+describe("other losses", () => {
+  const [x, t] = [tensor([1, -2, 0.5, 4], [2, 2]), tensor([0, 1, 0.25, 1], [2, 2])];
+  const softplus = (value: number) => Math.log(1 + Math.exp(value));
+
+  test.each([
+    ["meanSquaredError", meanSquaredError, (1 + 9 + 0.0625 + 9) / 4],
+    ["meanAbsoluteError", meanAbsoluteError, (1 + 3 + 0.25 + 3) / 4],
+    ["smoothL1", smoothL1(), (0.5 + 2.5 + 0.03125 + 2.5) / 4],
+    ["smoothL1, beta 2", smoothL1({ beta: 2, reduction: "sum" }), 0.25 + 2 + 0.015625 + 2],
+    [
+      "binaryCrossEntropy",
+      binaryCrossEntropy({ reduction: "sum" }),
+      softplus(1) + softplus(-2) + 2 + softplus(0.5) - 0.125 + softplus(4) - 4,
+    ],
+    ["klDivergence", klDivergence, (2 + 0.25 * (Math.log(0.25) - 0.5) - 4) / 2],
+    ["cosineDistance", cosineDistance, 1 - (-2 / Math.sqrt(5) + 4.125 / Math.sqrt(16.25 * 1.0625)) / 2],
+  ])("%s is its formula, for a batch of any size", (_, loss, expected) => {
+    expect(run(loss, x, t)).toEqual(close(expected));
+    expect(run(loss, x, t, ["batch", 2])).toEqual(close(expected));
+  });
+
+  test("refuse bad options", () => {
+    expect(() => smoothL1({ beta: 0 })).toThrow("smoothL1: found beta 0; expected a number above 0.");
+  });
+});
