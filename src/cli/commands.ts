@@ -28,4 +28,9 @@ export const commands: readonly CommandRow[] = [
     about: "Write a model as ONNX, or its weights as safetensors",
     load: () => import("./commands/export.ts"),
   },
+  {
+    name: "verify",
+    about: "Compare a model with recorded numbers",
+    load: () => import("./commands/verify.ts"),
+  },
 ];

@@ -110,3 +110,15 @@ function checkEntry(name: string, value: unknown, subject: string) {
   const dtype = (Object.keys(names) as DType[]).find((each) => names[each] === result.output.dtype)!;
   return { ...result.output, dtype };
 }
+
+/**
+ * The texts that a safetensors file keeps beside its tensors.
+ * @throws StriateError when they are not texts by name
+ */
+export function safetensorsMetadata(bytes: Uint8Array, subject: string): Readonly<Record<string, string>> {
+  const metadata = readHeader(bytes, subject).header.__metadata__ ?? {};
+  const result = valibot.safeParse(valibot.record(valibot.string(), valibot.string()), metadata);
+  if (!result.success)
+    throw new StriateError({ subject, found: "metadata that are not texts", expected: "texts by name" });
+  return result.output;
+}

@@ -1,0 +1,182 @@
+/** A model against recorded numbers: what it answers, every gradient in both modes, every running statistic. */
+import * as valibot from "valibot";
+import { gradientsOf } from "../autodiff/gradient.ts";
+import type { Engine, Tensors } from "../engine/engine.ts";
+import { StriateError } from "../errors.ts";
+import { type Graph, makeGraph, trainableOf, variablesOf } from "../graph/graph.ts";
+import { rewrite } from "../graph/rewrite.ts";
+import { training } from "../graph/training.ts";
+import { inputValue, type Value } from "../graph/value.ts";
+import type { Model } from "../models/model.ts";
+import { crossEntropy } from "../nn/losses.ts";
+import { slice } from "../ops/core/arrange.ts";
+import { reduceSum } from "../ops/core/reduce.ts";
+import { decodeSafetensors, safetensorsMetadata } from "../tensor/safetensors.ts";
+import { sameShape } from "../tensor/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** What was recorded: tensors by name, and how far single precision is from them by the recorder's own account. */
+export interface Recording {
+  readonly tensors: Tensors;
+  readonly deviation: Readonly<Record<string, number>>;
+}
+
+/** The kinds of recorded numbers whose worst error is told. */
+export const verifiedKinds = ["logits", "dimage", "eval_grad", "grad", "buffer"] as const;
+
+export interface Verification {
+  readonly engine: string;
+  /** How many tensors were recorded to compare with. */
+  readonly compared: number;
+  /** The names of those that are not right, or that the model does not have. */
+  readonly failed: readonly string[];
+  /** The largest error of each kind, as a part of its scale. */
+  readonly worst: Readonly<Record<(typeof verifiedKinds)[number], number>>;
+  /** The error of each tensor, as a part of its scale; infinite where there is none to compare. */
+  readonly errors: ReadonlyMap<string, { readonly error: number; readonly allowed: number }>;
+}
+
+/**
+ * Recorded numbers from the bytes of a safetensors file, whose metadata `deviation` may hold JSON.
+ * @throws StriateError when image, labels or logits are missing
+ */
+export function readRecording(bytes: Uint8Array, subject: string): Recording {
+  const tensors = decodeSafetensors(bytes, subject);
+  for (const name of ["image", "labels", "logits"])
+    if (!tensors.has(name))
+      throw new StriateError({ subject, found: `no tensor "${name}"`, expected: "image, labels and logits" });
+  return { tensors, deviation: parseDeviation(safetensorsMetadata(bytes, subject).deviation, subject) };
+}
+
+function parseDeviation(text: string | undefined, subject: string): Record<string, number> {
+  if (text === undefined) return {};
+  try {
+    return valibot.parse(valibot.record(valibot.string(), valibot.number()), JSON.parse(text));
+  } catch (cause) {
+    throw new StriateError({ subject, found: "a deviation that is not numbers by name", expected: "JSON", cause });
+  }
+}
+
+const labelsName = "labels";
+/** The logit whose gradient for the image was recorded. */
+const chosenClass = 1;
+
+/** A graph with its first input as `image`, and labels. */
+interface Scored {
+  readonly graph: Graph;
+  readonly logits: Value;
+  readonly loss: Value;
+  readonly inputs: Graph["inputs"];
+}
+
+function scored(graph: Graph): Scored {
+  const logits = [...graph.outputs.values()][0]!;
+  const labels = inputValue(labelsName, crossEntropy.target(logits));
+  return { graph, logits, loss: crossEntropy.of(logits, labels), inputs: [...graph.inputs, labels] };
+}
+
+/** The gradients of the loss for every trainable parameter, as outputs of these names. */
+function parameterGradients({ graph, loss }: Scored, prefix: string): [string, Value][] {
+  const parameters = trainableOf(graph);
+  const gradients = gradientsOf(loss, parameters);
+  return parameters.map(({ source }, index) => [`${prefix}.${source.name}`, gradients[index]!]);
+}
+
+function evaluationGraph(graph: Graph): Graph {
+  const parts = scored(graph);
+  const { logits, loss, inputs } = parts;
+  const picked = reduceSum(slice(logits, { axis: 1, start: chosenClass, end: chosenClass + 1 }));
+  const [dimage] = gradientsOf(picked, [graph.inputs[0]!]);
+  return makeGraph(
+    inputs,
+    new Map([["logits", logits], ["dimage", dimage!], ["eval_loss", loss], ...parameterGradients(parts, "eval_grad")]),
+  );
+}
+
+/** By the batch's statistics, which become updates; what draws random numbers in training lets everything pass. */
+function trainingGraph(graph: Graph): Graph {
+  const calm = rewrite(graph, ({ op }, inputs) => (op.training && !op.statistics ? [inputs[0]!] : undefined)).graph;
+  const parts = scored(training(calm));
+  return makeGraph(
+    parts.inputs,
+    new Map([["loss", parts.loss], ...parameterGradients(parts, "grad")]),
+    parts.graph.updates,
+  );
+}
+
+/** The numbers of a graph, and of its statistics after the run. */
+async function results(graph: Graph, model: Model, engine: Engine, recording: Recording): Promise<Map<string, Tensor>> {
+  const { tensors } = recording;
+  const image = tensors.get("image")!;
+  const dimensions: Record<string, number> = {};
+  graph.inputs[0]!.shape.forEach((dimension, axis) => {
+    if (typeof dimension === "string") dimensions[dimension] = image.shape[axis]!;
+  });
+  const used = new Map(variablesOf(graph).map(({ source }) => [source.name, model.variables.get(source.name)!]));
+  const program = await engine.compile(graph, used, { dimensions });
+  try {
+    const feeds: Record<string, Tensor> = { [graph.inputs[0]!.source.name]: image };
+    const labels = graph.inputs.find(({ source }) => source.name === labelsName)!;
+    feeds[labelsName] = tensors.get(labelsName)!.cast(labels.dtype);
+    const found = new Map(await program.run(feeds));
+    const statistics = graph.updates.map(({ variable }) => variable.source.name);
+    for (const [name, tensor] of await program.read(statistics)) found.set(`buffer.${name}`, tensor);
+    return found;
+  } finally {
+    await program.dispose();
+  }
+}
+
+const isGradient = (name: string): boolean => name === "dimage" || modeOf(name) !== undefined;
+
+/** The mode that a parameter's gradient is of; undefined for other numbers. */
+const modeOf = (name: string): string | undefined => /^(eval_grad|grad)\./.exec(name)?.[1];
+
+const largest = (tensor: Tensor): number =>
+  tensor.toArray().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+/**
+ * Compares a model with recorded numbers. A tensor's error is its largest difference as a part of its scale: its
+ * largest magnitude, or for a parameter's gradient a thousandth of the largest one of its mode if that is more. It may be 1e-6 on the reference
+ * engine; on others 1e-3 for gradients, 1e-4 for the rest, or four times the recorded deviation if that is more.
+ */
+export async function verify(model: Model, recording: Recording, engine: Engine): Promise<Verification> {
+  const found = new Map([
+    ...(await results(evaluationGraph(model.graph), model, engine, recording)),
+    ...(await results(trainingGraph(model.graph), model, engine, recording)),
+  ]);
+  const expected = [...recording.tensors].filter(([name]) => name !== "image" && name !== labelsName);
+  const largestOf = new Map<string | undefined, number>();
+  for (const [name, tensor] of expected)
+    largestOf.set(modeOf(name), Math.max(largestOf.get(modeOf(name)) ?? 0, largest(tensor)));
+  const errors = new Map<string, { error: number; allowed: number }>();
+  for (const [name, tensor] of expected) {
+    const floor = modeOf(name) ? 1e-3 * largestOf.get(modeOf(name))! : 0;
+    const error = errorOf(found.get(name), tensor, Math.max(largest(tensor), floor));
+    const usual = isGradient(name) ? 1e-3 : 1e-4;
+    const deviation = recording.deviation[name] ?? 0;
+    errors.set(name, { error, allowed: engine.name === "reference" ? 1e-6 : Math.max(usual, 4 * deviation) });
+  }
+  const worstOf = (kind: string): number =>
+    [...errors].reduce(
+      (most, [name, { error }]) => (name === kind || name.startsWith(`${kind}.`) ? Math.max(most, error) : most),
+      0,
+    );
+  return {
+    engine: engine.name,
+    compared: errors.size,
+    failed: [...errors].flatMap(([name, { error, allowed }]) => (error <= allowed ? [] : [name])),
+    worst: Object.fromEntries(verifiedKinds.map((kind) => [kind, worstOf(kind)])) as Verification["worst"],
+    errors,
+  };
+}
+
+function errorOf(found: Tensor | undefined, expected: Tensor, scale: number): number {
+  if (!found || !sameShape(found.shape, expected.shape)) return Number.POSITIVE_INFINITY;
+  const [left, right] = [found.toArray(), expected.toArray()];
+  const most = left.reduce((most, value, index) => {
+    const difference = Math.abs(value - right[index]!);
+    return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(most, difference);
+  }, 0);
+  return most === 0 ? 0 : most / scale;
+}

@@ -1,0 +1,18 @@
+/** The engine that a command runs on. */
+import type { Engine } from "../engine/engine.ts";
+import { ort } from "../engine/ort/ort.ts";
+import { reference } from "../engine/reference.ts";
+import { StriateError } from "../errors.ts";
+
+export const engineVariable = "STRIATE_ENGINE";
+
+/**
+ * The engine that the environment names; ONNX Runtime unless it does.
+ * @throws StriateError for a name that is none's
+ */
+export function chosenEngine(): Engine {
+  const name = process.env[engineVariable] || ort.name;
+  const engine = [ort, reference].find((each) => each.name === name);
+  if (engine) return engine;
+  throw new StriateError({ subject: engineVariable, found: name, expected: `${ort.name} or ${reference.name}` });
+}

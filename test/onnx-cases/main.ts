@@ -1,0 +1,35 @@
+/** `npm run onnx-cases -- DIR`: the ONNX standard's own cases on every engine. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ort } from "../../src/engine/ort/ort.ts";
+import { reference } from "../../src/engine/reference.ts";
+import { failureOf } from "./case.ts";
+import { misses } from "./misses.ts";
+
+const [folder, filter = ""] = process.argv.slice(2);
+if (folder === undefined) {
+  process.stderr.write("onnx-cases: a folder is missing. Usage: npm run onnx-cases -- DIR [PART OF A NAME]\n");
+  process.exit(2);
+}
+const names = readdirSync(folder, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name.includes(filter))
+  .map((entry) => entry.name)
+  .sort();
+
+let isAsKnown = names.length > 0;
+const totals: string[] = [];
+for (const engine of [reference, ort]) {
+  let failed = 0;
+  for (const name of names) {
+    const failure = await failureOf(join(folder, name), engine);
+    if (failure === undefined) continue;
+    failed += 1;
+    const reason = misses[engine.name]?.[name];
+    isAsKnown &&= reason !== undefined;
+    process.stdout.write(`${engine.name} ${name}: ${failure}${reason ? ` (known: ${reason})` : ""}\n`);
+  }
+  totals.push(`${engine.name}: ${names.length - failed} passed, ${failed} failed`);
+  await engine.close();
+}
+process.stdout.write(`${totals.join("\n")}\n`);
+process.exitCode = isAsKnown ? 0 : 1;
