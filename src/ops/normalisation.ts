@@ -239,48 +239,6 @@ export const LayerNormalization = defineOp<LayerNormalizationAttributes>({
   ...macsOf(3),
 });
 
-/**
- * (x - mean) / (deviation + 1e-9), over the axes: by default all but the channels.
- * ONNX: https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html
- */
-export const MeanVarianceNormalization = defineOp<{ axes: readonly number[] }>({
-  name: "MeanVarianceNormalization",
-  domain: "",
-  attributes: { axes: { kind: "ints", default: [0, 2, 3] } },
-  arity: [1, 1],
-  infer: ([x], { axes }) => {
-    for (const axis of axes) normaliseAxis(axis, x!.shape.length, "MeanVarianceNormalization");
-    return [x!];
-  },
-  evaluate: ([x], { axes }) => {
-    const reduced = new Set(axes.map((axis) => normaliseAxis(axis, x!.shape.length, "MeanVarianceNormalization")));
-    const kept = x!.shape.map((length, axis) => (reduced.has(axis) ? 1 : length));
-    const at = offsets(x!.shape, broadcastStrides(kept, x!.shape));
-    const count = x!.size / sizeOf(kept);
-    const [mean, variance] = [new Float64Array(sizeOf(kept)), new Float64Array(sizeOf(kept))];
-    for (let index = 0; index < at.length; index++) mean[at[index]!]! += x!.numbers[index]! / count;
-    for (let index = 0; index < at.length; index++)
-      variance[at[index]!]! += (x!.numbers[index]! - mean[at[index]!]!) ** 2 / count;
-    const data = allocate(x!.dtype, at.length);
-    for (let index = 0; index < at.length; index++)
-      data[index] = (x!.numbers[index]! - mean[at[index]!]!) / (Math.sqrt(variance[at[index]!]!) + deviationFloor);
-    return [new Tensor(x!.dtype, x!.shape, data)];
-  },
-  gradient: (node, [g]) => {
-    if (!g) return [];
-    const [x] = node.inputs as [Value];
-    const options = { axes: node.attributes.axes as readonly number[], keepDimensions: true };
-    const centred = sub(x, reduceMean(x, options));
-    const deviation = sqrt(reduceMean(mul(centred, centred), options));
-    const divisor = add(deviation, deviationFloor);
-    const along = div(mul(centred, reduceMean(mul(g, centred), options)), mul(deviation, divisor));
-    return [div(sub(sub(g, reduceMean(g, options)), along), divisor)];
-  },
-  ...macsOf(2),
-});
-
-const deviationFloor = 1e-9;
-
 export const instanceNormalization = (x: Value, scale: Value, bias: Value, epsilon?: number): Value =>
   apply(InstanceNormalization, [x, scale, bias], { epsilon })[0]!;
 export const groupNormalization = (x: Value, scale: Value, bias: Value, groups: number, epsilon?: number): Value =>

@@ -75,11 +75,6 @@ export const normalisationCases: readonly OpCase[] = [
   row(sample.LayerNormalization, "all axes", [moving(["batch", 3]), moving([3]), moving([3])], {
     attributes: { axis: 0, epsilon: 0.125 },
   }),
-  row(sample.MeanVarianceNormalization, "all but the channels", [moving(["batch", 3, "height", "width"])], {
-    dimensions: lengths,
-  }),
-  row(sample.MeanVarianceNormalization, "maps", [moving(["batch", 3, 2, 3])], { attributes: { axes: [2, 3] } }),
-  row(sample.MeanVarianceNormalization, "the last axis", [moving(["batch", 4])], { attributes: { axes: [-1] } }),
 ];
 
 export const localNormalisationCases: readonly OpCase[] = [
