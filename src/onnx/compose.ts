@@ -2,13 +2,15 @@
 import { StriateError } from "../errors.ts";
 import { type AttributeValue, apply, type Op } from "../graph/op.ts";
 import { constant, constantOf, fixedShape, type Value } from "../graph/value.ts";
-import { slice } from "../ops/core/arrange.ts";
-import { expand } from "../ops/core/broadcast.ts";
+import { pad, slice } from "../ops/core/arrange.ts";
+import { expand, expandLike } from "../ops/core/broadcast.ts";
 import * as core from "../ops/core/elementwise.ts";
-import { flatten, reshape, reshapeLike, shapeFrom, shapeOf, unsqueeze, vector } from "../ops/core/shape.ts";
+import { flatten, reshape, reshapeLike, shapeFrom, shapeOf, squeeze, unsqueeze, vector } from "../ops/core/shape.ts";
 import { operators } from "../ops/registry.ts";
 import { normaliseAxis, sizeOf } from "../tensor/shape.ts";
 import { full, scalar, Tensor, tensor } from "../tensor/tensor.ts";
+import { lossCompositions } from "./compose-losses.ts";
+import { einsum } from "./einsum.ts";
 import type { Composition, NodeForm } from "./form.ts";
 
 const opOf = (name: string): Op => {
@@ -216,16 +218,94 @@ const meanVariance: Composition = (form) => {
   return [core.div(centred, core.sqrt(core.add(mean(square(centred)), 1e-9)))];
 };
 
+/** x sigmoid(alpha x). */
+const swish: Composition = (form) => {
+  const x = first(form);
+  const alpha = Number(form.attributes.alpha ?? 1);
+  return [core.mul(x, core.sigmoid(alpha === 1 ? x : core.mul(x, alpha)))];
+};
+
+/** The middle of the axes: as much is cut or padded before as after, the odd element after. */
+const centerCropPad: Composition = (form) => {
+  const x = first(form);
+  const lengths = form.inputs[1] ? shapeFrom(form.inputs[1], "CenterCropPad") : [];
+  const axes = (form.attributes.axes ?? x.shape.map((_, axis) => axis)) as readonly number[];
+  let value = x;
+  const pads: [number, number][] = x.shape.map(() => [0, 0]);
+  axes.forEach((given, index) => {
+    const axis = normaliseAxis(given, x.shape.length, "CenterCropPad");
+    const [from, to] = [x.shape[axis], lengths[index]];
+    if (typeof from !== "number" || typeof to !== "number")
+      throw new StriateError({
+        subject: "CenterCropPad",
+        found: `axis ${axis} of length ${from}`,
+        expected: "a number",
+      });
+    const start = Math.floor((from - to) / 2);
+    const before = Math.floor((to - from) / 2);
+    if (to < from) value = slice(value, { axis, start, end: start + to });
+    else pads[axis] = [before, to - from - before];
+  });
+  return [pad(value, pads)];
+};
+
+/** A dropout that also says what it kept: all, outside training. */
+const dropoutWithMask: Composition = (form) => {
+  const x = first(form);
+  const { seed } = form.attributes;
+  const y = apply(opOf("Dropout"), form.inputs, seed === undefined ? {} : { seed })[0]!;
+  return [y, expandLike(constant(tensor([1], [], "bool")), x)];
+};
+
+/** A whole number to the power of one that need not be. */
+const powerOfWhole: Composition = ({ inputs }) => {
+  const [base, exponent] = inputs as [Value, Value];
+  return [core.cast(core.pow(core.cast(base, exponent.dtype), exponent), base.dtype)];
+};
+
+/** A product of matrices of which one is a vector. */
+const vectorProduct: Composition = ({ inputs }) => {
+  const [left, right] = inputs as [Value, Value];
+  const [flatLeft, flatRight] = [left.shape.length === 1, right.shape.length === 1];
+  const product = apply(opOf("MatMul"), [
+    flatLeft ? unsqueeze(left, [0]) : left,
+    flatRight ? unsqueeze(right, [1]) : right,
+  ])[0]!;
+  return [squeeze(product, [...(flatLeft ? [-2] : []), ...(flatRight ? [-1] : [])])];
+};
+
+/** An operator on whole numbers, zero points taken away, in floats that hold its sums exactly. */
+const onWhole =
+  (name: string): Composition =>
+  (form) => {
+    const [x, w, xZero, wZero] = form.inputs as (Value | undefined)[];
+    const float = (value: Value): Value => core.cast(value, "float32");
+    const centred = (value: Value, zero: Value | undefined): Value =>
+      zero ? core.sub(float(value), float(zero)) : float(value);
+    if (!x || !w) throw new StriateError({ subject: form.type, found: "one operand", expected: "two" });
+    // A convolution's zero points are one for each of its filters.
+    const perFilter = name === "Conv" && wZero?.shape.length === 1;
+    const zero = perFilter ? reshape(wZero, [-1, ...w.shape.slice(1).map(() => 1)]) : wZero;
+    return [core.cast(apply(opOf(name), [centred(x, xZero), centred(w, zero)], form.attributes)[0]!, "int32")];
+  };
+
 /** By the name of an operator of the standard domain. */
 export const compositions: ReadonlyMap<string, Composition> = new Map<string, Composition>([
+  ["CenterCropPad", centerCropPad],
   ["Constant", (form) => [constant(constantTensor(form))]],
   ["ConstantOfShape", constantOfShape],
+  ["ConvInteger", onWhole("Conv")],
+  ["DropoutWithMask", dropoutWithMask],
+  ["Einsum", einsum],
   ["EyeLike", eyeLike],
   ["Hardmax", hardmax],
   ["HardmaxOverRest", overRest("Hardmax")],
   ["LogSoftmaxOverRest", overRest("LogSoftmax")],
+  ["MatMulInteger", onWhole("MatMul")],
+  ["MatMulOfVector", vectorProduct],
   ["Mean", (form) => [core.div(several(form).reduce(core.add), several(form).length)]],
   ["MeanVarianceNormalization", meanVariance],
+  ["PowOfWhole", powerOfWhole],
   ["ReduceL1", bySum(core.abs, same)],
   ["ReduceL2", bySum(square, core.sqrt)],
   ["ReduceLogSum", bySum(same, core.log)],
@@ -235,5 +315,7 @@ export const compositions: ReadonlyMap<string, Composition> = new Map<string, Co
   ["SoftmaxOverRest", overRest("Softmax")],
   ["Split", split],
   ["Sum", pairwise(core.add)],
+  ["Swish", swish],
   ["Tile", tile],
+  ...lossCompositions,
 ]);

@@ -2,7 +2,9 @@
 import { StriateError } from "../errors.ts";
 import type { AttributeValue } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
+import { cast } from "../ops/core/elementwise.ts";
 import { unsqueeze, vector } from "../ops/core/shape.ts";
+import { isFloat } from "../tensor/dtype.ts";
 import { scalar, tensor } from "../tensor/tensor.ts";
 import type { NodeForm } from "./form.ts";
 
@@ -146,5 +148,18 @@ export function upgraded(form: NodeForm): NodeForm {
   let current: NodeForm = form.version < 6 ? dropping("consumed_inputs")(form) : form;
   for (const { before, upgrade } of byOperator.get(form.type) ?? [])
     if (form.version < before) current = upgrade(current);
-  return current.type === "Scatter" ? { ...current, type: "ScatterElements" } : current;
+  const special = specialForms[current.type]?.(current);
+  return special ? { ...current, ...special } : current;
 }
+
+/** Forms of operators that are said by other operators. */
+const specialForms: Readonly<Record<string, (form: NodeForm) => Partial<NodeForm> | undefined>> = {
+  Dropout: ({ outputs }) => (outputs > 1 ? { type: "DropoutWithMask" } : undefined),
+  MatMul: ({ inputs }) => (inputs.some((each) => each?.shape.length === 1) ? { type: "MatMulOfVector" } : undefined),
+  Pow: ({ inputs: [base, exponent] }) => {
+    if (!base || !exponent || base.dtype === exponent.dtype) return undefined;
+    if (!isFloat(base.dtype) && isFloat(exponent.dtype)) return { type: "PowOfWhole" };
+    return { inputs: [base, cast(exponent, base.dtype)] };
+  },
+  Scatter: () => ({ type: "ScatterElements" }),
+};

@@ -2,9 +2,9 @@
 import { gradientsOf } from "../../src/autodiff/gradient.ts";
 import { StriateError } from "../../src/errors.ts";
 import type { Value } from "../../src/graph/value.ts";
-import { adam, type Optimiser, sgd } from "../../src/nn/optimisers.ts";
+import { adagrad, adam, type Optimiser, sgd } from "../../src/nn/optimisers.ts";
 import type { Composition, NodeForm } from "../../src/onnx/form.ts";
-import { cast, equal, where } from "../../src/ops/core/elementwise.ts";
+import { add, cast, div, equal, mul, where } from "../../src/ops/core/elementwise.ts";
 
 const number = (form: NodeForm, name: string): number => Number(form.attributes[name] ?? 0);
 
@@ -77,6 +77,14 @@ export const trainingCompositions: ReadonlyMap<string, Composition> = new Map<st
         nesterov: form.attributes.mode === "nesterov",
       }),
       moments: ["velocity"],
+    })),
+  ],
+  [
+    `${preview}:Adagrad`,
+    byOptimiser((form) => ({
+      optimiser: adagrad({ epsilon: number(form, "epsilon"), weightDecay: number(form, "norm_coefficient") }),
+      moments: ["sum"],
+      rate: (rate, step) => div(rate, add(mul(step, number(form, "decay_factor")), 1)),
     })),
   ],
   [
