@@ -12,6 +12,7 @@ import { full, scalar, Tensor, tensor } from "../tensor/tensor.ts";
 import { lossCompositions } from "./compose-losses.ts";
 import { einsum } from "./einsum.ts";
 import type { Composition, NodeForm } from "./form.ts";
+import { gridSample } from "./grid-sample.ts";
 
 const opOf = (name: string): Op => {
   const op = operators.get(`:${name}`);
@@ -298,6 +299,7 @@ export const compositions: ReadonlyMap<string, Composition> = new Map<string, Co
   ["DropoutWithMask", dropoutWithMask],
   ["Einsum", einsum],
   ["EyeLike", eyeLike],
+  ["GridSample", gridSample],
   ["Hardmax", hardmax],
   ["HardmaxOverRest", overRest("Hardmax")],
   ["LogSoftmaxOverRest", overRest("LogSoftmax")],

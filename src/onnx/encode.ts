@@ -111,12 +111,12 @@ function nameValues(graph: Graph): Map<Value, string> {
   return names;
 }
 
-function nodeProto(node: Node, names: ReadonlyMap<Value, string>, used: ReadonlySet<Value>) {
+function nodeProto(name: string, node: Node, names: ReadonlyMap<Value, string>, used: ReadonlySet<Value>) {
   const inputs = node.inputs.map((input) => (input ? names.get(input)! : ""));
   while (inputs.at(-1) === "") inputs.pop();
   const outputs = node.outputs.slice(0, node.outputs.findLastIndex((output) => used.has(output)) + 1);
   return create(NodeProtoSchema, {
-    name: names.get(node.outputs[0]!)!,
+    name,
     opType: node.op.name,
     domain: node.op.domain,
     input: inputs,

@@ -5,7 +5,8 @@
 import { apply } from "../../graph/op.ts";
 import { constant, constantOf, fixedShape, type Node, type Value } from "../../graph/value.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient, conv } from "../../ops/conv.ts";
-import { hardSigmoid, mul, ReluGradient, sub } from "../../ops/core/elementwise.ts";
+import { cast, hardSigmoid, mul, ReluGradient, sub } from "../../ops/core/elementwise.ts";
+import { Max, Min } from "../../ops/core/functions.ts";
 import { ReduceSum, reduceSum } from "../../ops/core/reduce.ts";
 import { reshape, shapeFrom, transpose } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
@@ -208,12 +209,30 @@ const reduceSumRule: LoweringRule = ([x, axes], node) => {
   return [reduceSum(reduceSum(reshape(x!, [batch!, channels!, sizeOf(spatial)]), { axes: [2] }), { axes: [0] })];
 };
 
+/** Of 16-bit integers, which ONNX Runtime cannot compare: by 32 bits. */
+const narrowRule: LoweringRule = (inputs, node) => {
+  const dtype = inputs[0]!.dtype;
+  if (dtype !== "int16" && dtype !== "uint16") return undefined;
+  return [
+    cast(
+      apply(
+        node.op,
+        inputs.map((input) => cast(input!, "int32")),
+        node.attributes,
+      )[0]!,
+      dtype,
+    ),
+  ];
+};
+
 const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
   [Conv, convRule],
   [ConvInputGradient, inputGradientRule],
   [ConvWeightGradient, weightGradientRule],
   [AveragePoolGradient, averagePoolGradientRule],
   [MaxPoolGradient, maxPoolGradientRule],
+  [Max, narrowRule],
+  [Min, narrowRule],
   [MaxPool, poolRule],
   [AveragePool, averagePoolRule],
   [ReduceSum, reduceSumRule],

@@ -74,6 +74,10 @@ export const functionCases: readonly OpCase[] = [
     row(op, "three", [moving(["batch", 3]), moving([3]), moving([])]),
     row(op, "one", [moving(["batch", 3])]),
     row(op, "64-bit integers", [indices(integer(-9, 9), 8), indices(integer(-9, 9), 8)]),
+    row(op, "16-bit integers", [
+      { shape: [8], dtype: "int16", draw: integer(-9, 9) },
+      { shape: [8], dtype: "int16", draw: integer(-9, 9) },
+    ]),
   ]),
   row(functions.Mod, "floats, the sign of the first", [moving([6], uniform(-5, 5)), still([], exactly(1.7))], {
     attributes: { fmod: 1 },

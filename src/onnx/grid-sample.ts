@@ -1,0 +1,136 @@
+/** Sampling at the places that a grid names, by taps: as graph, so that x and the grid have their gradients. */
+import { StriateError } from "../errors.ts";
+import { apply } from "../graph/op.ts";
+import { constant, type Value } from "../graph/value.ts";
+import { slice } from "../ops/core/arrange.ts";
+import { expand } from "../ops/core/broadcast.ts";
+import { add, cast, div, equal, greater, less, mul, sub, where } from "../ops/core/elementwise.ts";
+import { Floor, Mod, maximum, minimum, Round } from "../ops/core/functions.ts";
+import { gatherElements } from "../ops/core/index.ts";
+import { reshape, squeeze, unsqueeze, vector } from "../ops/core/shape.ts";
+import { type Shape, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { scalar } from "../tensor/tensor.ts";
+import type { Composition } from "./form.ts";
+
+/** An element that counts along one axis: its index, still a float, and its weight. */
+interface Tap {
+  readonly index: Value;
+  readonly weight: Value | undefined;
+}
+
+type Border = "zeros" | "border" | "reflection";
+
+const floor = (x: Value): Value => apply(Floor, [x])[0]!;
+const numberLike = (x: Value, number: number): Value => constant(scalar(number, x.dtype));
+const clamped = (x: Value, low: number, high: number): Value =>
+  minimum(maximum(x, numberLike(x, low)), numberLike(x, high));
+
+/** x mirrored at `low` and `high` until it lies between them. */
+function reflected(x: Value, low: number, high: number): Value {
+  const range = high - low;
+  const isBelow = less(x, low);
+  const beyond = where(isBelow, sub(low, x), sub(x, high));
+  const times = range === 0 ? mul(beyond, 0) : floor(div(beyond, range));
+  const rest = sub(beyond, mul(times, range));
+  const isEven = equal(apply(Mod, [times, numberLike(x, 2)], { fmod: 1 })[0]!, 0);
+  const [fromLow, fromHigh] = [add(rest, low), sub(high, rest)];
+  const mirrored = where(isBelow, where(isEven, fromLow, fromHigh), where(isEven, fromHigh, fromLow));
+  return where(isBelow, mirrored, where(greater(x, high), mirrored, x));
+}
+
+/** The cubic kernel of R. Keys (1981), a = -0.75, of a distance of at most 1, and of one from 1 to 2. */
+const sharpness = -0.75;
+const near = (t: Value): Value => add(mul(mul(sub(mul(t, sharpness + 2), sharpness + 3), t), t), 1);
+const far = (t: Value): Value =>
+  sub(mul(add(mul(sub(mul(t, sharpness), 5 * sharpness), t), 8 * sharpness), t), 4 * sharpness);
+
+/** The taps along an axis of this length for places x. */
+function tapsOf(mode: string, x: Value): Tap[] {
+  if (mode === "nearest") return [{ index: x, weight: undefined }];
+  const start = floor(x);
+  const part = sub(x, start);
+  const left = sub(1, part);
+  if (mode === "linear")
+    return [
+      { index: start, weight: left },
+      { index: add(start, 1), weight: part },
+    ];
+  return [
+    { index: sub(start, 1), weight: far(add(part, 1)) },
+    { index: start, weight: near(part) },
+    { index: add(start, 1), weight: near(left) },
+    { index: add(start, 2), weight: far(add(left, 1)) },
+  ];
+}
+
+/** A tap whose index lies within the axis; one that counts as zero has a weight of zero. */
+function within({ index, weight }: Tap, border: Border, length: number, low: number, high: number): Tap {
+  const mirrored = border === "reflection" ? reflected(index, low, high) : index;
+  const inside = clamped(mirrored, 0, length - 1);
+  if (border !== "zeros") return { index: inside, weight };
+  const isInside = cast(equal(inside, index), index.dtype);
+  return { index: inside, weight: weight ? mul(weight, isInside) : isInside };
+}
+
+const modes: Readonly<Record<string, string>> = { bilinear: "linear", bicubic: "cubic" };
+
+/**
+ * y[n, c, ...] = x[n, c] at grid[n, ...], whose coordinates go from -1 to 1, the last axis first.
+ * ONNX: https://onnx.ai/onnx/operators/onnx__GridSample.html
+ */
+export const gridSample: Composition = ({ inputs, attributes }) => {
+  const [x, grid] = inputs as [Value, Value];
+  const lengths = x.shape.slice(2);
+  const places = grid?.shape.slice(1, -1) ?? [];
+  const given = String(attributes.mode ?? "linear");
+  const mode = modes[given] ?? given;
+  const border = String(attributes.padding_mode ?? "zeros") as Border;
+  const known = ["nearest", "linear", "cubic"].includes(mode) && ["zeros", "border", "reflection"].includes(border);
+  const fixed = [...lengths, ...places].every((each) => typeof each === "number");
+  if (!grid || !known || !fixed || grid.shape.at(-1) !== lengths.length)
+    throw new StriateError({
+      subject: "GridSample",
+      found: `x [${x.shape}], a grid [${grid?.shape}], mode ${mode}, padding ${border}`,
+      expected: "maps and places of fixed size, a coordinate for each axis, and modes of the standard",
+    });
+  const count = sizeOf(places as Shape);
+  const align = attributes.align_corners === 1;
+  const flat = reshape(x, [0, 0, sizeOf(lengths as Shape)]);
+  const strides = stridesOf(lengths as Shape);
+  const perAxis = (lengths as Shape).map((length, axis) => {
+    const at = lengths.length - 1 - axis;
+    const coordinate = squeeze(slice(grid, { axis: grid.shape.length - 1, start: at, end: at + 1 }), [-1]);
+    const normal = reshape(coordinate, [0, count]);
+    const [low, high] = align ? [0, length - 1] : [-0.5, length - 0.5];
+    const exact = align ? mul(div(add(normal, 1), 2), length - 1) : div(sub(mul(add(normal, 1), length), 1), 2);
+    const place = mode === "nearest" ? apply(Round, [exact])[0]! : exact;
+    const moved =
+      border === "border"
+        ? clamped(place, 0, length - 1)
+        : border === "reflection"
+          ? reflected(place, low, high)
+          : place;
+    return tapsOf(mode, moved).map((tap) => within(tap, border, length, low, high));
+  });
+  const combinations = perAxis.reduce<Tap[]>(
+    (before, taps, axis) =>
+      before.flatMap((outer) =>
+        taps.map((inner) => ({
+          index: add(outer.index, mul(inner.index, strides[axis]!)),
+          weight: outer.weight && inner.weight ? mul(outer.weight, inner.weight) : (outer.weight ?? inner.weight),
+        })),
+      ),
+    [{ index: numberLike(grid, 0), weight: undefined }],
+  );
+  const channels = x.shape[1];
+  if (typeof channels !== "number")
+    throw new StriateError({ subject: "GridSample", found: `${channels} channels`, expected: "a number of them" });
+  const sampled = combinations
+    .map(({ index, weight }) => {
+      const wide = expand(unsqueeze(cast(index, "int64"), [1]), vector([1, channels, 1]));
+      const values = gatherElements(flat, wide, 2);
+      return weight ? mul(values, unsqueeze(weight, [1])) : values;
+    })
+    .reduce((a, b) => add(a, b));
+  return [reshape(sampled, [0, 0, ...(places as Shape)])];
+};
