@@ -8,6 +8,7 @@ import {
   cosineDistance,
   crossEntropy,
   crossEntropyWith,
+  dice,
   klDivergence,
   type Loss,
   meanAbsoluteError,
@@ -97,7 +98,14 @@ describe("other losses", () => {
     expect(run(loss, x, t, ["batch", 2])).toEqual(close(expected));
   });
 
+  test("dice is one minus the overlap, the mean over classes", () => {
+    const maps = tensor([Math.log(3), 0, 0, 0], [1, 2, 2]);
+    const [a, b] = [(2 * 0.75) / (1.25 + 1), (2 * 0.5) / (0.75 + 1)];
+    expect(run(dice({ smooth: 0 }), maps, tensor([0, 1], [1, 2], "int64"))).toEqual(close(1 - (a + b) / 2));
+  });
+
   test("refuse bad options", () => {
+    expect(() => dice({ smooth: -1 })).toThrow("dice: found smooth -1; expected a number of at least 0.");
     expect(() => smoothL1({ beta: 0 })).toThrow("smoothL1: found beta 0; expected a number above 0.");
   });
 });

@@ -7,7 +7,7 @@ import { oneHot } from "../ops/core/arrange.ts";
 import { abs, add, cast, div, equal, greater, less, log, mul, neg, sqrt, sub, where } from "../ops/core/elementwise.ts";
 import { elementsPer, reduceMean, reduceSum } from "../ops/core/reduce.ts";
 import { unsqueeze } from "../ops/core/shape.ts";
-import { logSoftmax } from "../ops/softmax.ts";
+import { logSoftmax, softmax } from "../ops/softmax.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { tensor } from "../tensor/tensor.ts";
 
@@ -86,6 +86,27 @@ export function crossEntropyWith(options: CrossEntropyOptions = {}): Loss {
       if (reduction !== "mean" || (!weights && !ignored)) return reduced(losses, reduction);
       const share = weights ? overClasses(mul(chosen, weights)) : cast(equal(labels, labels), logits.dtype);
       return div(reduceSum(losses), reduceSum(counted(share)));
+    },
+  };
+}
+
+/**
+ * One minus the overlap of predicted and true regions, the mean over classes of 2 sum p t / (sum p + sum t), with p the
+ * softmax of logits [batch, classes, ...] and t 1 where the class number in [batch, ...] is that class; sums over the batch
+ * and all places, and `smooth` added above and below the line. F. Milletari et al., "V-Net", 3DV 2016.
+ */
+export function dice({ smooth = 1 }: { readonly smooth?: number } = {}): Loss {
+  if (!(smooth >= 0 && Number.isFinite(smooth)))
+    throw new StriateError({ subject: "dice", found: `smooth ${smooth}`, expected: "a number of at least 0" });
+  return {
+    target: crossEntropy.target,
+    of: (logits, labels) => {
+      const axes = logits.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+      const predicted = softmax(logits, 1);
+      const chosen = oneHot(labels, classesOf(logits), 1);
+      const common = mul(reduceSum(mul(predicted, chosen), { axes }), 2);
+      const total = add(reduceSum(predicted, { axes }), reduceSum(chosen, { axes }));
+      return sub(1, reduceMean(div(add(common, smooth), add(total, smooth))));
     },
   };
 }

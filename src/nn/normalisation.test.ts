@@ -133,6 +133,23 @@ describe("other normalisations", () => {
     expect(y.toArray()).toEqual(expected.map((value) => expect.closeTo(value, 6)));
   });
 
+  test.each([2, 3, 4])("localResponseNorm of size %i runs on ONNX Runtime for maps and for features", async (size) => {
+    for (const shape of [
+      [2, 5, 3, 2],
+      [2, 5],
+    ]) {
+      const layer = localResponseNorm({ size, alpha: 0.5, beta: 0.5, k: 2 });
+      const program = await ort.compile(build(layer, shape.slice(1)).graph, new Map());
+      const found = (await program.run({ x: random(shape) })).get("y")!.toArray();
+      await program.dispose();
+      expect(found).toEqual(
+        run(layer, random(shape))
+          .toArray()
+          .map((value) => expect.closeTo(value, 5)),
+      );
+    }
+  });
+
   test("their parameters have PyTorch's names and shapes", () => {
     const network = sequential({
       instance: instanceNorm({ affine: true }),

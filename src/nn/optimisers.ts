@@ -142,7 +142,7 @@ export function adam(options: AdamOptions = {}): Optimiser {
  * await fit(linesNetwork(), data, { epochs: 1, optimiser, seed: 1 }).result;
  */
 export function adamW(options: AdamOptions = {}): Optimiser {
-  const all = { weightDecay: 0.01, ...options };
+  const all = { ...options, weightDecay: options.weightDecay ?? 0.01 };
   checkAdam("adamW", all);
   return {
     name: "adamW",

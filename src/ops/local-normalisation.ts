@@ -1,7 +1,7 @@
 /** Normalisations by a norm along an axis, and by the neighbouring channels. */
 import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
-import { constant, type Value } from "../graph/value.ts";
+import { constant, producerOf, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { broadcastStrides, formatShape, normaliseAxis, offsets, sizeOf } from "../tensor/shape.ts";
 import { Tensor, tensor } from "../tensor/tensor.ts";
@@ -127,7 +127,13 @@ function sumOfChannels(x: Value, before: number, after: number): Value {
   return reshapeLike(matmul(matrix, reshape(x, [0, channels, -1])), x);
 }
 
-export const localResponseNormalization = (x: Value, attributes: Partial<LrnAttributes>): Value =>
-  apply(LRN, [x], attributes)[0]!;
+/** LRN; composed where ONNX Runtime lacks it: an even size, or other than four axes. */
+export function localResponseNormalization(x: Value, attributes: Partial<LrnAttributes> & { size: number }): Value {
+  const y = apply(LRN, [x], attributes)[0]!;
+  const { size, alpha, beta, bias } = producerOf(y)!.attributes as unknown as LrnAttributes;
+  if (size % 2 === 1 && x.shape.length === 4) return y;
+  const squares = sumOfChannels(mul(x, x), ...reach(size));
+  return mul(x, pow(add(mul(squares, alpha / size), bias), -beta));
+}
 export const lpNormalization = (x: Value, axis: number, p: 1 | 2): Value =>
   apply(LpNormalization, [x], { axis, p })[0]!;

@@ -1,8 +1,10 @@
 /** PyTorch's recorded results for operators, and how its functions are said in operators of ours. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeGraph } from "../../src/graph/graph.ts";
 import { apply } from "../../src/graph/op.ts";
-import { producerOf, type Value } from "../../src/graph/value.ts";
+import { training } from "../../src/graph/training.ts";
+import type { Input, Value } from "../../src/graph/value.ts";
 import * as losses from "../../src/nn/losses.ts";
 import * as activation from "../../src/ops/activation.ts";
 import { BatchNormalization } from "../../src/ops/batch-normalisation.ts";
@@ -104,10 +106,10 @@ const crossEntropy: Builder = ({ x, t, w }, { reduction, label_smoothing, ignore
     })
     .of(x!, t!);
 
-const batchNormalisation: Builder = ({ x, w, b, m, v }, { training, eps }) => {
-  const y = apply(BatchNormalization, [x, w, b, m, v], { epsilon: eps })[0]!;
-  const node = producerOf(y)!;
-  return training ? node.op.training!(node, node.attributes).outputs[0] : y;
+const batchNormalisation: Builder = ({ x, w, b, m, v }, options) => {
+  const y = apply(BatchNormalization, [x, w, b, m, v], { epsilon: options.eps })[0]!;
+  const inputs = [x, w, b, m, v] as readonly Input[];
+  return options.training ? training(makeGraph(inputs, { y })).outputs.get("y") : y;
 };
 
 /** The elements of an axis as two axes, `first` of them outside. */
