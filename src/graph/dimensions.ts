@@ -3,6 +3,8 @@ import { constantOf, type Dimension, producerOf, type Value } from "./value.ts";
 
 /** More elements than this are no shape. */
 const longest = 64;
+/** Names longer than this say nothing. */
+const longestName = 1000;
 const known = new WeakMap<Value, { readonly dimensions: readonly Dimension[] | undefined }>();
 
 /**
@@ -17,7 +19,9 @@ export function dimensionsOf(value: Value): readonly Dimension[] | undefined {
   if (!node?.op.dimensions) return undefined;
   const cached = known.get(value);
   if (cached) return cached.dimensions;
-  const dimensions = node.op.dimensions(node.inputs, node.attributes);
+  const given = node.op.dimensions(node.inputs, node.attributes);
+  const isShort = given?.every((each) => typeof each === "number" || each.length <= longestName);
+  const dimensions = given && isShort && given.length <= longest ? given : undefined;
   known.set(value, { dimensions });
   return dimensions;
 }

@@ -93,6 +93,9 @@ export type GradientRule = (node: Node, gradients: readonly (Value | undefined)[
 /** States an operator; the attributes' TypeScript type is checked against their declarations. */
 export const defineOp = <A extends object>(op: Op<A>): Op<A> => op;
 
+/** Longer names of dimensions say nothing, and double with every operator. */
+const longestName = 1000;
+
 /** Applies an operator: checks the operands, fills in default attributes, infers the outputs' types. */
 export function apply<A extends object>(
   op: Op<A>,
@@ -115,6 +118,8 @@ export function apply<A extends object>(
   const outputs: Value[] = [];
   const node: Node = { op: op as Op, inputs, attributes, outputs, scope: currentScope() };
   op.infer(inputs, attributes as A).forEach((type, output) => {
+    if (type.shape.some((dimension) => typeof dimension === "string" && dimension.length > longestName))
+      throw new StriateError({ subject: op.name, found: "a dimension that is a sum or product of too many names" });
     outputs.push({ dtype: type.dtype, shape: type.shape, source: { kind: "node", node, output } });
   });
   return outputs;

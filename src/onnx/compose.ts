@@ -7,7 +7,7 @@ import { expand, expandLike } from "../ops/core/broadcast.ts";
 import * as core from "../ops/core/elementwise.ts";
 import { flatten, reshape, reshapeLike, shapeFrom, shapeOf, squeeze, unsqueeze, vector } from "../ops/core/shape.ts";
 import { operators } from "../ops/registry.ts";
-import { normaliseAxis, sizeOf } from "../tensor/shape.ts";
+import { normaliseAxis, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { full, scalar, Tensor, tensor } from "../tensor/tensor.ts";
 import { lossCompositions } from "./compose-losses.ts";
 import { einsum } from "./einsum.ts";
@@ -63,7 +63,7 @@ const split: Composition = (form) => {
   const x = first(form);
   const axis = normaliseAxis(Number(form.attributes.axis ?? 0), x.shape.length, "Split");
   const total = x.shape[axis];
-  const count = Number(form.attributes.num_outputs ?? form.outputs);
+  const count = form.outputs;
   const given = form.inputs[1] && (shapeFrom(form.inputs[1], "Split") as readonly number[]);
   if (!given && typeof total !== "number")
     throw new StriateError({
@@ -147,11 +147,14 @@ const size: Composition = (form) => {
   return apply(opOf("ReduceProd"), [shapeOf(x)], { keepdims: 0 });
 };
 
+/** More copies than this are no tile. */
+const mostRepeats = 1 << 16;
+
 /** A tensor of its first elements followed by the others, as often as the second operand says along each axis. */
 const tile: Composition = (form) => {
   const [x, repeats] = form.inputs as [Value, Value];
   const by = shapeFrom(repeats, "Tile");
-  if (by.length !== x.shape.length || by.some((each) => typeof each !== "number" || each < 0))
+  if (by.length !== x.shape.length || by.some((each) => typeof each !== "number" || each < 0 || each > mostRepeats))
     throw new StriateError({ subject: "Tile", found: `repeats [${by}]`, expected: `${x.shape.length} numbers` });
   const between = unsqueeze(
     x,
@@ -290,8 +293,31 @@ const onWhole =
     return [core.cast(apply(opOf(name), [centred(x, xZero), centred(w, zero)], form.attributes)[0]!, "int32")];
   };
 
+/** Where a constant is not zero, as a column of indices for each element. */
+const nonZero: Composition = (form) => {
+  const x = constantOf(first(form));
+  if (!x)
+    throw new StriateError({
+      subject: "NonZero",
+      found: "an operand that depends on the data",
+      expected: "a constant",
+    });
+  const strides = stridesOf(x.shape);
+  const at = x.toArray().flatMap((value, index) => (value === 0 ? [] : [index]));
+  const columns = x.shape.flatMap((length, axis) => at.map((index) => Math.floor(index / strides[axis]!) % length));
+  return [constant(tensor(columns, [x.shape.length, at.length], "int64"))];
+};
+
+/** The first operand in the second's element type. */
+const castLike: Composition = (form) => {
+  const [x, like] = form.inputs;
+  if (!x || !like) throw new StriateError({ subject: "CastLike", found: "one operand", expected: "two" });
+  return [core.cast(x, like.dtype)];
+};
+
 /** By the name of an operator of the standard domain. */
 export const compositions: ReadonlyMap<string, Composition> = new Map<string, Composition>([
+  ["CastLike", castLike],
   ["CenterCropPad", centerCropPad],
   ["Constant", (form) => [constant(constantTensor(form))]],
   ["ConstantOfShape", constantOfShape],
@@ -307,6 +333,7 @@ export const compositions: ReadonlyMap<string, Composition> = new Map<string, Co
   ["MatMulOfVector", vectorProduct],
   ["Mean", (form) => [core.div(several(form).reduce(core.add), several(form).length)]],
   ["MeanVarianceNormalization", meanVariance],
+  ["NonZero", nonZero],
   ["PowOfWhole", powerOfWhole],
   ["ReduceL1", bySum(core.abs, same)],
   ["ReduceL2", bySum(square, core.sqrt)],

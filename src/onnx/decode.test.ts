@@ -171,6 +171,15 @@ describe("shape arithmetic", () => {
     expect(nodesOf(bind(graph, { batch: 5 })).map(({ op }) => op.name)).toEqual(["Reshape"]);
   });
 
+  test("whose names would double with every node is refused", () => {
+    const nodes = Array.from({ length: 40 }, (_, level): NodeText => {
+      const from = level === 0 ? "x" : `y${level}`;
+      return { op: "Concat", in: [from, from], out: [level === 39 ? "y" : `y${level + 1}`], attributes: { axis: 0 } };
+    });
+    const attempt = () => decode(file(17, { nodes, outputs: ["y"] }, { x: ["batch", 3] }));
+    expect(attempt).toThrow("a dimension that is a sum or product of too many names");
+  });
+
   test("decides an If", () => {
     const branch = (op: string): Graph => ({ nodes: [{ op, in: ["x"], out: ["z"] }], outputs: ["z"] });
     const graph: Graph = {
@@ -244,6 +253,24 @@ describe("initialisers", () => {
     const { variables } = decode(file(17, graph, { x: [2, 3] }));
     expect([...variables.keys()]).toEqual(["bn1.bias", "bn2.bias"]);
     expect(run(file(17, graph, { x: [2, 3] })).values).toEqual([3, 6, 9, 6, 9, 12]);
+  });
+
+  test("NonZero of a constant is one, of anything else refused", () => {
+    const graph: Graph = {
+      nodes: [
+        { op: "NonZero", in: ["mask"], out: ["found"] },
+        { op: "Squeeze", in: ["found", "first"], out: ["at"] },
+        { op: "Gather", in: ["x", "at"], out: ["y"], attributes: { axis: 1 } },
+      ],
+      outputs: ["y"],
+      integers: { mask: [0, 5, 1], first: [0] },
+    };
+    expect(run(file(17, graph, { x: [2, 3] })).values).toEqual([2, 3, 5, 6]);
+    expect(() => decode(file(17, one("NonZero"), { x: [2] }))).toThrow("an operand that depends on the data");
+  });
+
+  test("half precision is computed in single", () => {
+    expect(decode(file(17, one("Cast", { to: 10 }), { x: [2, 3] })).graph.outputs.get("y")!.dtype).toBe("float32");
   });
 
   test("loops are refused by name", () => {

@@ -23,10 +23,13 @@ function lettersOf(term: string, rank: number | undefined, rest: number, equatio
   return [...term.replace("...", digits)];
 }
 
+/** Longer diagonals would take more memory than they are worth. */
+const longestDiagonal = 1 << 12;
+
 /** The elements where two axes have the same index, the second axis gone. */
 function diagonal(x: Value, axis: number, other: number): Value {
   const length = x.shape[axis];
-  if (typeof length !== "number" || length !== x.shape[other])
+  if (typeof length !== "number" || length !== x.shape[other] || length > longestDiagonal)
     throw new StriateError({ subject: "Einsum", found: `a diagonal of ${x.shape}`, expected: "axes of one length" });
   const ones = Array.from({ length: length ** 2 }, (_, index) => (index % (length + 1) === 0 ? 1 : 0));
   const shape = x.shape.map((_, each) => (each === axis || each === other ? length : 1));

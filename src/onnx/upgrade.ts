@@ -154,6 +154,8 @@ export function upgraded(form: NodeForm): NodeForm {
 
 /** Forms of operators that are said by other operators. */
 const specialForms: Readonly<Record<string, (form: NodeForm) => Partial<NodeForm> | undefined>> = {
+  Cast: ({ attributes: { to, ...others } }) =>
+    to === 10 || to === 16 ? { attributes: { ...others, to: 1 } } : undefined,
   Dropout: ({ outputs }) => (outputs > 1 ? { type: "DropoutWithMask" } : undefined),
   MatMul: ({ inputs }) => (inputs.some((each) => each?.shape.length === 1) ? { type: "MatMulOfVector" } : undefined),
   Pow: ({ inputs: [base, exponent] }) => {
