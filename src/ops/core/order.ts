@@ -208,7 +208,9 @@ export const Trilu: Op<{ upper: number }> = defineOp<{ upper: number }>({
     }
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => [g && apply(Trilu, [g, ...node.inputs.slice(1)], { upper: node.attributes.upper as number })[0]!],
+  gradient: (node, [g]) => [
+    g && apply(Trilu, [g, ...node.inputs.slice(1)], { upper: node.attributes.upper as number })[0]!,
+  ],
 });
 
 /** The longest sequence that is counted out. */
