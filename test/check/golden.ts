@@ -20,6 +20,7 @@ import { averagePool, globalAveragePool, maxPool } from "../../src/ops/pool.ts";
 import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
 import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { spatialBuilders } from "./golden-spatial.ts";
 
 /** A recorded case: PyTorch's function, its options, and the shapes of its operands. */
 export interface GoldenCase {
@@ -181,4 +182,5 @@ export const builders: Readonly<Record<string, Builder>> = {
     const places = transpose(split(x!, 1, [maps, upscale, upscale]), [0, 1, 4, 2, 5, 3]);
     return reshape(places, [batch, maps, height * upscale, width * upscale]);
   },
+  ...spatialBuilders,
 };

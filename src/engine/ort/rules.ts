@@ -24,6 +24,7 @@ import { repeatNearest } from "../../ops/resize.ts";
 import { padsOf, type WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { resizeRules } from "./resize-rules.ts";
 
 export type LoweringRule = (inputs: readonly (Value | undefined)[], node: Node) => readonly Value[] | undefined;
 
@@ -226,6 +227,7 @@ const narrowRule: LoweringRule = (inputs, node) => {
 };
 
 const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
+  ...resizeRules,
   [Conv, convRule],
   [ConvInputGradient, inputGradientRule],
   [ConvWeightGradient, weightGradientRule],

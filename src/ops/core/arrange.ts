@@ -6,6 +6,10 @@ import { constant, constantOf, type Dimension, type Value } from "../../graph/va
 import { allocate } from "../../tensor/dtype.ts";
 import { formatShape, normaliseAxis, offsets, type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { Tensor, tensor } from "../../tensor/tensor.ts";
+import { expandLike, zerosLike } from "./broadcast.ts";
+import { sub } from "./elementwise.ts";
+import { scatterAdd } from "./index.ts";
+import { reduceSum } from "./reduce.ts";
 import { gather, lengthened, reshape, shapeFrom, transpose, unsqueeze, vector } from "./shape.ts";
 
 type None = Record<never, never>;
@@ -166,38 +170,93 @@ function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | und
 export const slice = (x: Value, range: { axis: number; start: number; end: number }): Value =>
   apply(Slice, [x, vector([range.start]), vector([range.end]), vector([range.axis])])[0]!;
 
-/** How many elements come before and after each axis of a padding, from its constant second operand. */
-function padAmounts(amounts: Shape, rank: number): readonly (readonly [number, number])[] {
-  if (amounts.length !== 2 * rank)
-    throw new StriateError({ subject: "Pad", found: `pads [${amounts}]`, expected: `${2 * rank} of them` });
-  return amounts.slice(0, rank).map((before, axis) => [before, amounts[axis + rank]!] as const);
+/** How many elements come before and after each axis of a padding, from its constant operands. */
+function padAmounts(amounts: Shape, rank: number, axes?: Shape): readonly (readonly [number, number])[] {
+  const padded =
+    axes?.map((axis) => normaliseAxis(axis, rank, "Pad")) ?? Array.from({ length: rank }, (_, axis) => axis);
+  if (amounts.length !== 2 * padded.length)
+    throw new StriateError({ subject: "Pad", found: `pads [${amounts}]`, expected: `${2 * padded.length} of them` });
+  return Array.from({ length: rank }, (_, axis) => {
+    const index = padded.indexOf(axis);
+    return index < 0 ? [0, 0] : [amounts[index]!, amounts[index + padded.length]!];
+  });
 }
 
-/** Zeros before and after along each axis; a negative number of them takes elements away. */
+/** Where along an axis each element of a padded one comes from, in the modes that repeat what is there. */
+const borders: Readonly<Record<string, (place: number, length: number) => number>> = {
+  reflect: (place, length) => {
+    const period = Math.max(1, 2 * (length - 1));
+    const folded = ((place % period) + period) % period;
+    return folded < length ? folded : period - folded;
+  },
+  edge: (place, length) => Math.min(Math.max(place, 0), length - 1),
+  wrap: (place, length) => ((place % length) + length) % length,
+};
+
+const borderPlaces = (mode: string, length: number, before: number, after: number): number[] =>
+  Array.from({ length: length + before + after }, (_, index) => borders[mode]!(index - before, length));
+
+/** One axis of a tensor by its elements' places. */
+function takePlaces(x: Tensor, axis: number, places: readonly number[]): Tensor {
+  const shape = x.shape.with(axis, places.length);
+  const inner = sizeOf(x.shape.slice(axis + 1));
+  const data = allocate(x.dtype, sizeOf(shape)) as Float32Array<ArrayBuffer>;
+  for (let index = 0; index < data.length; index++) {
+    const row = Math.floor(index / inner);
+    const outer = Math.floor(row / places.length);
+    data[index] = x.data[(outer * x.shape[axis]! + places[row % places.length]!) * inner + (index % inner)] as number;
+  }
+  return new Tensor(x.dtype, shape, data);
+}
+
+/**
+ * Elements before and after along each axis: zeros or a value, or by mode what the borders repeat (`edge`), mirror
+ * (`reflect`) or continue from the other side (`wrap`); a negative number of them takes elements away.
+ * ONNX: https://onnx.ai/onnx/operators/onnx__Pad.html
+ */
 export const Pad = defineOp<{ mode: string }>({
   name: "Pad",
   domain: "",
   attributes: { mode: { kind: "string", default: "constant" } },
-  arity: [2, 2],
-  infer: ([x, pads], { mode }) => {
-    if (mode !== "constant") throw new StriateError({ subject: "Pad", found: `mode ${mode}`, expected: "constant" });
-    const amounts = padAmounts(shapeFrom(pads!, "Pad") as Shape, x!.shape.length);
+  arity: [2, 4],
+  optional: [2],
+  settings: [1, 2, 3],
+  infer: ([x, pads, , axes], { mode }) => {
+    if (mode !== "constant" && !Object.hasOwn(borders, mode))
+      throw new StriateError({
+        subject: "Pad",
+        found: `mode ${mode}`,
+        expected: `one of constant, ${Object.keys(borders).join(", ")}`,
+      });
+    const given = shapeFrom(pads!, "Pad") as Shape;
+    const amounts = padAmounts(given, x!.shape.length, axes && (shapeFrom(axes, "Pad") as Shape));
     const shape = amounts.map(([before, after], axis) => lengthened(x!.shape[axis]!, before + after));
     if (shape.some((length) => typeof length === "number" && length < 0))
       throw new StriateError({
         subject: "Pad",
-        found: `pads [${shapeFrom(pads!, "Pad")}] for ${formatShape(x!.shape)}`,
+        found: `pads [${given}] for ${formatShape(x!.shape)}`,
         expected: "at least nothing to be left",
       });
     return [{ dtype: x!.dtype, shape }];
   },
-  evaluate: ([x, pads]) => {
-    const amounts = padAmounts(pads!.toArray(), x!.shape.length);
+  evaluate: ([x, pads, value, axes], { mode }) => {
+    const amounts = padAmounts(pads!.toArray(), x!.shape.length, axes?.toArray());
+    if (mode !== "constant")
+      return [
+        amounts.reduce(
+          (tensor, [before, after], axis) =>
+            before === 0 && after === 0
+              ? tensor
+              : takePlaces(tensor, axis, borderPlaces(mode, tensor.shape[axis]!, before, after)),
+          x!,
+        ),
+      ];
     const shape = amounts.map(([before, after], axis) => x!.shape[axis]! + before + after);
     const kept = amounts.map(([before, after], axis) =>
       Math.max(0, x!.shape[axis]! + Math.min(0, before) + Math.min(0, after)),
     );
     const data = allocate(x!.dtype, sizeOf(shape)) as Float32Array<ArrayBuffer>;
+    if (value) data.fill(value.data[0] as number);
     const origin = (strides: readonly number[], sign: number) =>
       amounts.reduce((sum, [before], axis) => sum + Math.max(0, sign * before) * strides[axis]!, 0);
     const [inner, outer] = [stridesOf(x!.shape), stridesOf(shape)];
@@ -206,16 +265,43 @@ export const Pad = defineOp<{ mode: string }>({
     return [new Tensor(x!.dtype, shape, data)];
   },
   gradient: (node, [g]) => {
-    const amounts = padAmounts(shapeFrom(node.inputs[1]!, "Pad") as Shape, node.inputs[0]!.shape.length);
-    return [
-      g &&
-        pad(
-          g,
-          amounts.map(([before, after]) => [-before, -after]),
-        ),
-    ];
+    if (!g) return [];
+    const [x, pads, value, axes] = node.inputs;
+    const amounts = padAmounts(
+      shapeFrom(pads!, "Pad") as Shape,
+      x!.shape.length,
+      axes && (shapeFrom(axes, "Pad") as Shape),
+    );
+    const mode = node.attributes.mode as string;
+    if (mode !== "constant") return [bordersBack(g, x!, amounts, mode)];
+    const inside = pad(
+      g,
+      amounts.map(([before, after]) => [-before, -after]),
+    );
+    const all = (of: Value) => reshape(reduceSum(of), value!.shape as Shape);
+    return [inside, undefined, value && !constantOf(value) ? sub(all(g), all(inside)) : undefined];
   },
 });
+
+/** The gradient of padding with borders: every element's own and those of its copies, summed axis by axis. */
+function bordersBack(g: Value, x: Value, amounts: readonly (readonly [number, number])[], mode: string): Value {
+  return amounts.reduce((value, [before, after], axis) => {
+    const length = x.shape[axis]!;
+    if (before === 0 && after === 0) return value;
+    if (typeof length === "string")
+      throw new StriateError({
+        subject: "Pad",
+        found: `the gradient of ${mode} along an axis of unknown length ${length}`,
+        expected: "a number",
+        mend: "Bind the named dimensions first",
+      });
+    const places = borderPlaces(mode, length, before, after);
+    const row = value.shape.map((_, each) => (each === axis ? places.length : 1));
+    const indices = expandLike(constant(tensor(places, row, "int64")), value);
+    const cut = value.shape.map((_, each): [number, number] => [0, each === axis ? -(before + after) : 0]);
+    return scatterAdd(zerosLike(pad(value, cut)), indices, value, axis);
+  }, g);
+}
 
 export const pad = (x: Value, pads: readonly (readonly [number, number])[]): Value =>
   pads.every(([before, after]) => before === 0 && after === 0)

@@ -7,7 +7,7 @@ import type { DType } from "../../tensor/dtype.ts";
 import { tensor } from "../../tensor/tensor.ts";
 import { dropoutOf } from "../dropout.ts";
 import { gemm, matmul } from "../matmul.ts";
-import { repeatNearest } from "../resize.ts";
+import { resizeTo } from "../resize.ts";
 import { softmax } from "../softmax.ts";
 import { Concat, concat, OneHot, Pad, pad, Slice } from "./arrange.ts";
 import { expand } from "./broadcast.ts";
@@ -106,7 +106,7 @@ const cases: [string, () => unknown, string][] = [
     "Slice: found a range that depends on the data; expected constants.",
   ],
   ["Pad", () => apply(Pad, [value(4), vector([1])]), "Pad: found pads [1]; expected 2 of them."],
-  ["Pad by other means", () => apply(Pad, [value(4), vector([1, 1])], { mode: "reflect" }), "Pad: found mode reflect;"],
+  ["Pad by other means", () => apply(Pad, [value(4), vector([1, 1])], { mode: "spiral" }), "Pad: found mode spiral;"],
   ["Pad of less than there is", () => pad(value(2), [[-1, -2]]), "Pad: found pads [-1,-2] for 2; expected at least"],
   [
     "OneHot",
@@ -131,9 +131,13 @@ const cases: [string, () => unknown, string][] = [
   ["dropout", () => dropoutOf(value(2), 1), "dropout: found a ratio of 1; expected at least 0 and below 1."],
   [
     "Resize",
-    () => repeatNearest(value(1, 1, 2), [1.5]),
-    "Resize: found mode nearest, asymmetric, floor, scales [1,1,1.5]; expected mode nearest, asymmetric, floor, " +
-      "and constant whole scales, 1 for the batch and the channels.",
+    () => resizeTo(value(1, 1, 2), [3], { mode: "quadratic" }),
+    "Resize: found mode quadratic; expected one of nearest, linear, cubic.",
+  ],
+  [
+    "Resize with antialias",
+    () => resizeTo(value(1, 1, 2), [3], { antialias: 1 }),
+    "Resize: found antialias; expected none: it is not supported.",
   ],
 ];
 

@@ -105,6 +105,15 @@ export const arrangeCases: readonly OpCase[] = [
   row(arrange.Pad, "axes whose length has a name", [moving(["batch", 3, "height"]), fixedVector(0, 0, 1, 0, 0, 2)], {
     dimensions: { height: 4 },
   }),
+  ...["reflect", "edge", "wrap"].flatMap((mode) => [
+    row(arrange.Pad, `${mode}, both sides`, [moving(["batch", 4, 3]), fixedVector(0, 2, 1, 0, 1, 2)], {
+      attributes: { mode },
+    }),
+  ]),
+  row(arrange.Pad, "a value that moves", [moving(["batch", 3]), fixedVector(0, 1, 1, 2), moving([])]),
+  row(arrange.Pad, "axes named", [moving(["batch", 3, 4]), fixedVector(1, 2), fixedVector(-1)], {
+    operands: ([x, pads, axes]) => [x, pads, undefined, axes],
+  }),
   row(arrange.Pad, "less than nothing: crops", [moving(["batch", 5, 4]), fixedVector(0, -1, 2, 0, -2, -1)]),
   row(arrange.OneHot, "a new last axis", [indices(exactly(0, 4, -1, 2, 7, -6), "batch", 3), depth, offAndOn]),
   row(arrange.OneHot, "a new axis of channels", [indices(integer(0, 4), "batch", 3), depth, offAndOn], {

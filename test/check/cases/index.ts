@@ -1,7 +1,8 @@
+import type { Attributes } from "../../../src/graph/op.ts";
 import type { Value } from "../../../src/graph/value.ts";
 import { GatherElements, ScatterElements } from "../../../src/ops/core/index.ts";
-import { Resize } from "../../../src/ops/resize.ts";
-import { moving, type OpCase, type OperandSpec, row } from "../case.ts";
+import { Resize, ResizeGradient } from "../../../src/ops/resize.ts";
+import { fixedVector, moving, type OpCase, type OperandSpec, row } from "../case.ts";
 import { exactly, integer } from "../draw.ts";
 
 const indices = (draw: OperandSpec["draw"], ...shape: readonly (number | string)[]): OperandSpec => ({
@@ -37,6 +38,16 @@ const nearest = {
   operands: ([x, by]: readonly Value[]) => [x, undefined, by],
 };
 
+const resizings: readonly Attributes[] = [
+  ...["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"].map((nearest_mode) => ({ nearest_mode })),
+  ...["linear", "cubic"].flatMap((mode) =>
+    ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"].map(
+      (coordinate_transformation_mode) => ({ mode, coordinate_transformation_mode }),
+    ),
+  ),
+  { mode: "cubic", cubic_coeff_a: -0.5, exclude_outside: 1 },
+];
+
 export const resizeCases: readonly OpCase[] = [
   row(Resize, "twice the height, three times the width", [moving(["batch", 2, 3, 2]), scales(1, 1, 2, 3)], nearest),
   row(Resize, "sizes that have names", [moving(["batch", 2, "height", 2]), scales(1, 1, 3, 1)], {
@@ -44,4 +55,25 @@ export const resizeCases: readonly OpCase[] = [
     dimensions: { height: 2 },
   }),
   row(Resize, "one axis", [moving(["batch", 2, 3]), scales(1, 1, 2)], nearest),
+  ...resizings.flatMap((attributes) =>
+    [
+      [7, 5],
+      [2, 3],
+    ].map((size) =>
+      row(Resize, `to ${size}: ${JSON.stringify(attributes)}`, [moving(["batch", 2, 4, 5]), fixedVector(...size)], {
+        attributes: { ...attributes, axes: [2, 3] },
+        operands: ([x, sizes]) => [x, undefined, undefined, sizes],
+      }),
+    ),
+  ),
+  ...["nearest", "linear", "cubic"].map((mode) =>
+    row(Resize, `by fractions, ${mode}`, [moving(["batch", 2, 4, 5, 3]), scales(1, 1, 1.3, 0.6, 2)], {
+      attributes: { mode },
+      operands: ([x, by]) => [x, undefined, by],
+    }),
+  ),
+  row(ResizeGradient, "linear", [moving(["batch", 2, 7, 3]), fixedVector(2, 2, 4, 5), fixedVector(7, 3)], {
+    attributes: { mode: "linear", axes: [2, 3] },
+    operands: ([g, shape, sizes]) => [g, shape, undefined, undefined, sizes],
+  }),
 ];

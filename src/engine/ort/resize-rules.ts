@@ -1,0 +1,14 @@
+/** Resize in ONNX Runtime: its own kernel only where it repeats elements; its other modes differ from the standard in places. */
+import { fixedShape, type Node, type Value } from "../../graph/value.ts";
+import { onlyRepeats, Resize, type ResizeAttributes, resizeByMatrices } from "../../ops/resize.ts";
+
+const resizeRule = (inputs: readonly (Value | undefined)[], node: Node): readonly Value[] | undefined => {
+  const attributes = node.attributes as unknown as ResizeAttributes;
+  const x = inputs[0]!;
+  if (attributes.coordinate_transformation_mode === "tf_crop_and_resize" || onlyRepeats(inputs, attributes))
+    return undefined;
+  if (x.dtype !== "float32" || !fixedShape({ dtype: x.dtype, shape: x.shape.slice(1) })) return undefined;
+  return [resizeByMatrices(inputs, attributes)];
+};
+
+export const resizeRules = [[Resize, resizeRule]] as const;

@@ -1,0 +1,194 @@
+/** Compositions over the spatial axes of maps: adaptive, L_p and anti-aliased pooling, unpooling, patches, sub-pixel shuffling. */
+import { StriateError } from "../errors.ts";
+import { apply } from "../graph/op.ts";
+import { constant, type Value } from "../graph/value.ts";
+import { sizeOf } from "../tensor/shape.ts";
+import { Tensor, tensor } from "../tensor/tensor.ts";
+import { type AxisMatrix, alongAxis } from "./along.ts";
+import { conv, convInputGradient } from "./conv.ts";
+import { concat, Pad, slice } from "./core/arrange.ts";
+import { zerosLike } from "./core/broadcast.ts";
+import { abs, mul, pow } from "./core/elementwise.ts";
+import { scatterAdd } from "./core/index.ts";
+import { reduceMax } from "./core/reduce.ts";
+import { reshape, reshapeLike, transpose, vector } from "./core/shape.ts";
+import { averagePool, MaxPool, type PoolAttributes } from "./pool.ts";
+
+/** The lengths of axes that must be known. */
+function lengthsOf(subject: string, x: Value, from: number): readonly number[] {
+  const lengths = x.shape.slice(from);
+  const unknown = lengths.find((length) => typeof length === "string");
+  if (unknown !== undefined)
+    throw new StriateError({
+      subject,
+      found: `an axis of unknown length ${unknown}`,
+      expected: "numbers",
+      mend: "Bind the named dimensions first",
+    });
+  return lengths as readonly number[];
+}
+
+/** PyTorch's adaptive windows: from floor(i input / output) to ceil((i + 1) input / output). */
+const adaptiveWindows = (input: number, output: number): readonly { start: number; end: number }[] =>
+  Array.from({ length: output }, (_, index) => ({
+    start: Math.floor((index * input) / output),
+    end: Math.ceil(((index + 1) * input) / output),
+  }));
+
+/** The means of windows that share each spatial axis out among `size` elements: [batch, channels, ...size]. */
+export function adaptiveAveragePool(x: Value, size: readonly number[]): Value {
+  return lengthsOf("adaptiveAveragePool", x, 2).reduce((value, input, index): Value => {
+    const windows = adaptiveWindows(input, size[index]!);
+    const data = new Float64Array(windows.length * input);
+    windows.forEach(({ start, end }, row) => {
+      data.fill(1 / (end - start), row * input + start, row * input + end);
+    });
+    const matrix: AxisMatrix = { rows: windows.length, columns: input, data };
+    return alongAxis(value, index + 2, matrix);
+  }, x);
+}
+
+/** The largest elements of the same windows. */
+export function adaptiveMaxPool(x: Value, size: readonly number[]): Value {
+  return lengthsOf("adaptiveMaxPool", x, 2).reduce((value, input, index): Value => {
+    const axis = index + 2;
+    const parts = adaptiveWindows(input, size[index]!).map((window) =>
+      reduceMax(slice(value, { axis, ...window }), { axes: [axis], keepDimensions: true }),
+    );
+    return concat(parts, axis);
+  }, x);
+}
+
+/** (sum under each window of |x|^p)^(1/p); windows lie inside the input or over zeros. */
+export function lpPool(x: Value, p: number, attributes: Partial<PoolAttributes>): Value {
+  const means = averagePool(pow(abs(x), p), { ...attributes, count_include_pad: 1 });
+  return pow(mul(means, sizeOf(attributes.kernel_shape!)), 1 / p);
+}
+
+/** Every window's largest element where it stood, zeros elsewhere (Zeiler and Fergus 2014); windows do not overlap. */
+export function maxUnpoolOfMaxPool(x: Value, attributes: Partial<PoolAttributes>): Value {
+  const [largest, indices] = apply(MaxPool, [x], attributes);
+  const flat = (value: Value) => reshape(value, [-1]);
+  return reshapeLike(scatterAdd(zerosLike(flat(x)), flat(indices!), flat(largest!)), x);
+}
+
+/** The largest of every `groupsOf` neighbouring channels. */
+export function maxOverChannels(x: Value, groupsOf: number): Value {
+  const [channels, ...spatial] = lengthsOf("maxOverChannels", x, 1);
+  if (channels! % groupsOf !== 0)
+    throw new StriateError({
+      subject: "maxOverChannels",
+      found: `${channels} channels by ${groupsOf}`,
+      expected: "whole groups",
+    });
+  return reduceMax(reshape(x, [0, channels! / groupsOf, groupsOf, ...spatial]), { axes: [2] });
+}
+
+/** Sub-pixel shuffle: [batch, r^d channels, ...n] to [batch, channels, ...r n]. W. Shi et al., CVPR 2016. */
+export function pixelShuffle(x: Value, factor: number): Value {
+  const [channels, ...spatial] = lengthsOf("pixelShuffle", x, 1);
+  const maps = channels! / factor ** spatial.length;
+  if (!Number.isInteger(maps))
+    throw new StriateError({
+      subject: "pixelShuffle",
+      found: `${channels} channels`,
+      expected: `a multiple of ${factor ** spatial.length}`,
+    });
+  const apart = reshape(x, [0, maps, ...spatial.map(() => factor), ...spatial]);
+  const places = spatial.flatMap((_, axis) => [2 + spatial.length + axis, 2 + axis]);
+  return reshape(transpose(apart, [0, 1, ...places]), [0, maps, ...spatial.map((length) => length * factor)]);
+}
+
+/** Where patches are taken: [per spatial axis]. */
+export interface PatchOptions {
+  readonly kernel: readonly number[];
+  readonly stride?: readonly number[];
+  readonly dilation?: readonly number[];
+  /** Zeros before and after each axis. */
+  readonly padding?: readonly number[];
+}
+
+/** Kernels that pick one element of the window each. */
+function pickers(channels: number, kernel: readonly number[]): Value {
+  const taps = sizeOf(kernel);
+  const data = new Float32Array(channels * taps * taps);
+  for (let row = 0; row < channels * taps; row++) data[row * taps + (row % taps)] = 1;
+  return constant(new Tensor("float32", [channels * taps, 1, ...kernel], data));
+}
+
+const patchAttributes = (channels: number, { kernel, stride, dilation, padding }: PatchOptions) => {
+  const border = padding ?? kernel.map(() => 0);
+  return {
+    group: channels,
+    kernel_shape: kernel,
+    strides: stride ?? kernel.map(() => 1),
+    dilations: dilation ?? kernel.map(() => 1),
+    pads: [...border, ...border],
+  };
+};
+
+/** Patches as columns (Algorithm 1): [batch, channels, ...] to [batch, channels * taps, positions]. */
+export function unfold(x: Value, options: PatchOptions): Value {
+  const [channels] = lengthsOf("unfold", x, 1);
+  const columns = conv(x, pickers(channels!, options.kernel), undefined, patchAttributes(channels!, options));
+  return reshape(columns, [0, channels! * sizeOf(options.kernel), -1]);
+}
+
+/** Columns summed back to where patches came from: unfold's transpose, to [batch, channels, ...size]. */
+export function fold(columns: Value, size: readonly number[], options: PatchOptions): Value {
+  const [batch, rows] = lengthsOf("fold", columns, 0);
+  const { kernel, stride, dilation, padding } = options;
+  const channels = rows! / sizeOf(kernel);
+  const positions = size.map(
+    (length, axis) =>
+      Math.floor(
+        (length + 2 * (padding?.[axis] ?? 0) - (dilation?.[axis] ?? 1) * (kernel[axis]! - 1) - 1) /
+          (stride?.[axis] ?? 1),
+      ) + 1,
+  );
+  const maps = reshape(columns, [0, rows!, ...positions]);
+  const shape = vector([batch!, channels, ...size]);
+  return convInputGradient(maps, pickers(channels, kernel), shape, patchAttributes(channels, options));
+}
+
+/** Borders by PyTorch's names for them, and ONNX's. */
+const borderModes = { zeros: "constant", reflect: "reflect", replicate: "edge", circular: "wrap" } as const;
+export type Border = keyof typeof borderModes;
+
+/** Elements before and after each spatial axis, by kind of border. */
+export const padBorders = (x: Value, pads: readonly (readonly [number, number])[], border: Border): Value =>
+  apply(Pad, [x, vector([0, 0, ...pads.map(([before]) => before), 0, 0, ...pads.map(([, after]) => after)])], {
+    mode: borderModes[border],
+  })[0]!;
+
+/** One row of Pascal's triangle, as fractions: the blur of so many taps. */
+function binomial(taps: number): readonly number[] {
+  let row = [1];
+  for (let count = 1; count < taps; count++)
+    row = [...row, 0].map((each, index) => each / 2 + (row[index - 1] ?? 0) / 2);
+  return row;
+}
+
+/**
+ * Blur with a binomial filter, then every `stride`-th element; borders reflect. R. Zhang, "Making convolutional networks
+ * shift-invariant again", ICML 2019.
+ */
+export function blurPool(x: Value, taps: number, stride: number): Value {
+  if (!Number.isInteger(taps) || taps < 1 || taps > 7)
+    throw new StriateError({ subject: "blurPool", found: `a filter of ${taps}`, expected: "1 to 7 taps" });
+  const [channels, ...spatial] = lengthsOf("blurPool", x, 1);
+  const row = binomial(taps);
+  const filter = spatial.reduce<readonly number[]>((all) => all.flatMap((each) => row.map((part) => each * part)), [1]);
+  const every = Array.from({ length: channels! }, () => filter).flat();
+  const weights = constant(tensor(every, [channels!, 1, ...spatial.map(() => taps)]));
+  const before = Math.floor((taps - 1) / 2);
+  const padded =
+    taps === 1
+      ? x
+      : padBorders(
+          x,
+          spatial.map(() => [before, taps - 1 - before] as const),
+          "reflect",
+        );
+  return conv(padded, weights, undefined, { group: channels, strides: spatial.map(() => stride) });
+}
