@@ -26,7 +26,7 @@ export class StriateError extends Error {
   constructor(complaint: Complaint) {
     const { subject, found, expected, mend, cause } = complaint;
     const fact = expected === undefined ? `${subject}: ${found}` : `${subject}: found ${found}; expected ${expected}`;
-    super(mend === undefined ? `${fact}.` : `${fact}. ${mend}.`, { cause });
+    super(mend === undefined ? `${fact}.` : `${fact}. ${mend}${/[?!]$/.test(mend) ? "" : "."}`, { cause });
     this.name = "StriateError";
     this.complaint = complaint;
   }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { interruptible } from "./interrupt.ts";
 
-const exit = vi.spyOn(process, "exit").mockImplementation((() => undefined) as never);
+const kill = vi.spyOn(process, "kill").mockImplementation(() => true);
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -9,7 +9,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
-  exit.mockClear();
+  kill.mockClear();
 });
 
 /** Work that lasts until it is told to end. */
@@ -42,10 +42,11 @@ test.each([
     process.emit(signal);
     process.emit(signal);
     expect(stop).toHaveBeenCalledTimes(1);
-    expect(exit).not.toHaveBeenCalled();
+    expect(kill).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1000);
     process.emit(signal);
-    expect(exit).toHaveBeenCalledWith(code);
+    expect(kill).toHaveBeenCalledWith(process.pid, signal);
+    expect(process.listenerCount(signal)).toBe(0);
     end();
     expect((await outcome).exitCode).toBe(code);
   },

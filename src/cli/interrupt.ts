@@ -20,13 +20,18 @@ export async function interruptible<Result>(
   const removals = (Object.keys(exitCodes) as StopSignal[]).map((signal) => {
     const handler = () => {
       if (received && performance.now() - received.time < sameMilliseconds) return;
-      if (received) process.exit(exitCodes[signal]);
+      if (received) return end(signal);
       received = { exitCode: exitCodes[signal], time: performance.now() };
       stop();
     };
     process.on(signal, handler);
     return () => process.off(signal, handler);
   });
+  // By the signal itself: an orderly exit would stop the engine's thread in the middle of a step, which it cannot bear.
+  const end = (signal: StopSignal) => {
+    for (const remove of removals) remove();
+    process.kill(process.pid, signal);
+  };
   try {
     const result = await work();
     return { result, exitCode: received?.exitCode };

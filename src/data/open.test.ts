@@ -127,7 +127,7 @@ describe("folder:DIR", () => {
 describe("openData", () => {
   test("says which kinds there are, and which was probably meant", async () => {
     expect(await sentence(openData("minst:data"))).toMatch(
-      /^data: found minst:data; expected one of mnist:DIR, folder:DIR.*\. Did you mean mnist:DIR\.$/,
+      /^data: found minst:data; expected one of mnist:DIR, folder:DIR.*\. Did you mean mnist:DIR\?$/,
     );
     expect(await sentence(openData("photographs:data"))).toMatch(
       /^data: found photographs:data; expected one of .*\.$/,

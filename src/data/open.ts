@@ -63,7 +63,7 @@ async function unknownKind(spec: string, kind: string, hasColon: boolean): Promi
       ? `Write folder:${spec} or mnist:${spec}`
       : guess === undefined
         ? undefined
-        : `Did you mean ${dataKinds[guess]!.usage}`,
+        : `Did you mean ${dataKinds[guess]!.usage}?`,
   });
 }
 

@@ -26,7 +26,9 @@ export interface Program {
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors>;
   /** The variables as they are now, or those of the names given. */
   read(names?: readonly string[]): Promise<Map<string, Tensor>>;
-  /** Replaces variables. */
+  /** Makes the variables what they were before the last run. */
+  revert(): Promise<void>;
+  /** Replaces variables: those before the last run are forgotten. */
   write(variables: Tensors): Promise<void>;
   /** Frees what the program holds; it cannot run again. */
   dispose(): Promise<void>;
@@ -56,6 +58,35 @@ export function checkTensor(subject: string, tensor: Tensor | undefined, value: 
   if (!fits || tensor.dtype !== value.dtype)
     throw new StriateError({ subject, found: `${tensor.dtype} ${formatShape(tensor.shape)} for "${name}"`, expected });
   return tensor;
+}
+
+/** Checks tensors that are to replace some of a graph's variables. */
+export function checkWritten(graph: Graph, variables: Tensors): Tensors {
+  const known = new Map(variablesOf(graph).map((variable) => [variable.source.name, variable]));
+  for (const [name, tensor] of variables) {
+    const variable = known.get(name);
+    if (!variable)
+      throw new StriateError({
+        subject: "write",
+        found: `a variable "${name}"`,
+        expected: `one of ${[...known.keys()].join(", ")}`,
+      });
+    checkTensor("write", tensor, variable);
+  }
+  return variables;
+}
+
+/** The names asked for, or all, each of which must be a variable's. */
+export function checkRead(graph: Graph, names: readonly string[] | undefined): readonly string[] {
+  const known = variablesOf(graph).map(({ source }) => source.name);
+  const missing = names?.find((name) => !known.includes(name));
+  if (missing !== undefined)
+    throw new StriateError({
+      subject: "read",
+      found: `a variable "${missing}"`,
+      expected: `one of ${known.join(", ")}`,
+    });
+  return names ?? known;
 }
 
 /** The tensors for a graph's variables, each checked. */

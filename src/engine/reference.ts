@@ -5,7 +5,19 @@ import { bind } from "../graph/rewrite.ts";
 import type { NamedSource, Value } from "../graph/value.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type CompileOptions, checkTensor, checkVariables, type Engine, type Program, type Tensors } from "./engine.ts";
+import {
+  type CompileOptions,
+  checkRead,
+  checkTensor,
+  checkVariables,
+  checkWritten,
+  type Engine,
+  type Program,
+  type Tensors,
+} from "./engine.ts";
+
+/** Floats as graphs have them. */
+const narrow = (tensor: Tensor): Tensor => (tensor.dtype === "float64" ? tensor.cast("float32") : tensor);
 
 /** Floats in float64; other types as they are. */
 const widen = (tensor: Tensor): Tensor => (isFloat(tensor.dtype) ? tensor.cast("float64") : tensor);
@@ -74,11 +86,20 @@ class ReferenceProgram implements Program {
   }
 
   async read(names?: readonly string[]): Promise<Map<string, Tensor>> {
-    return new Map([...this.#variables].filter(([name]) => names?.includes(name) ?? true));
+    return new Map(checkRead(this.#graph, names).map((name) => [name, this.#variables.get(name)!]));
+  }
+
+  async revert(): Promise<void> {
+    this.#variables = this.#previous;
   }
 
   async write(variables: Tensors): Promise<void> {
-    for (const [name, tensor] of variables) if (this.#variables.has(name)) this.#variables.set(name, widen(tensor));
+    checkWritten(this.#graph, new Map([...variables].map(([name, tensor]) => [name, narrow(tensor)])));
+    this.#variables = new Map([
+      ...this.#variables,
+      ...[...variables].map(([name, tensor]) => [name, widen(tensor)] as const),
+    ]);
+    this.#previous = this.#variables;
     this.#halted = false;
   }
 

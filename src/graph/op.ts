@@ -81,8 +81,8 @@ export interface Op<A extends object = Attributes> {
   fold?(inputs: readonly (Value | undefined)[], attributes: A): readonly Tensor[] | undefined;
   /** The dimensions, some of them by name, that a whole-number output stands for: of operators that shapes go through. */
   dimensions?(inputs: readonly (Value | undefined)[], attributes: A): readonly Dimension[] | undefined;
-  /** Its form in training, where that differs. */
-  training?(node: Node, attributes: A): TrainingForm;
+  /** Its form in training, where that differs; `unique` gives an input that it adds a name that no other has. */
+  training?(node: Node, attributes: A, unique: (name: string) => string): TrainingForm;
   /** For our own operators: the same in ONNX's standard operators. */
   composition?(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[];
 }

@@ -1,4 +1,4 @@
-import { type Graph, makeGraph, type Update } from "./graph.ts";
+import { type Graph, leavesOf, makeGraph, type Update } from "./graph.ts";
 import { rewrite, withInputs } from "./rewrite.ts";
 import { producerOf, type Value, type Variable } from "./value.ts";
 
@@ -8,10 +8,17 @@ import { producerOf, type Value, type Variable } from "./value.ts";
  */
 export function training(graph: Graph): Graph {
   const updates: Update[] = [];
+  const taken = new Set(leavesOf(graph).map(({ source }) => ("name" in source ? source.name : "")));
+  const unique = (wish: string): string => {
+    let name = wish;
+    for (let count = 1; taken.has(name); count++) name = `${wish}_${count}`;
+    taken.add(name);
+    return name;
+  };
   const trained = rewrite(graph, (node, inputs) => {
     if (!node.op.training) return undefined;
     const here = producerOf(withInputs(node, inputs)[0]!)!;
-    const form = node.op.training(here, here.attributes);
+    const form = node.op.training(here, here.attributes, unique);
     for (const { variable, next } of form.updates ?? []) updates.push({ variable: variable as Variable, next });
     return form.outputs;
   }).graph;

@@ -68,7 +68,7 @@ describe.each([...catalog.keys()])("%s", (name) => {
     expect(again.parameterCount).toBe(model.parameterCount);
     const [before, after] = [summary(model), summary(again)];
     expect(after.macs).toBe(before.macs);
-    expect(after.layers.map((layer) => layer.operator)).toEqual(before.layers.map((layer) => layer.operator));
+    expect(after.layers).toEqual(before.layers);
   });
 
   test("its weights come back from safetensors", async () => {
@@ -101,6 +101,21 @@ test("LeNet-5 has 61,706 parameters and the published shapes", () => {
   const operators = summary(build("lenet5-relu")).layers.map((layer) => layer.operator);
   expect(operators).toContain("MaxPool");
   expect(operators).toContain("Relu");
+});
+
+test("the network for lines is the chapter's", () => {
+  const model = build("lines");
+  expect(model.parameterCount).toBe(2 * 81 + 2 + 4 + 2);
+  const layers = summary(model).layers.map(({ name, operator, output }) => `${name} ${operator} ${output.join("x")}`);
+  expect(layers).toEqual([
+    "conv1 Conv 2x64x64",
+    "relu Relu 2x64x64",
+    "pool GlobalAveragePool 2x1x1",
+    "pool Flatten 2",
+    "fc1 Gemm 2",
+    "temperature Mul 2",
+  ]);
+  expect(model.variables.get("conv1.weight")!.shape).toEqual([2, 1, 9, 9]);
 });
 
 test("what is not in the catalog is refused with the nearest name", () => {

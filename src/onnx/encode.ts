@@ -46,6 +46,7 @@ export function encode(graph: Graph, { variables = new Map(), metadata = {} }: E
       .map(({ variable, next }): [string, Value] => [nextName(variable.source.name), next]),
   ];
   const copies = results.filter(([name, value]) => names.get(value) !== name);
+  const nodeNames = nameNodes(nodes);
   const used = new Set<Value>(resultsOf(graph));
   for (const node of nodes) for (const input of node.inputs) if (input) used.add(input);
   const domains = new Set(nodes.map((node) => node.op.domain));
@@ -67,7 +68,7 @@ export function encode(graph: Graph, { variables = new Map(), metadata = {} }: E
           ...stored.map((variable) => tensorProto(variables.get(variable.source.name)!, variable.source.name)),
         ],
         node: [
-          ...nodes.map((node) => nodeProto(node, names, used)),
+          ...nodes.map((node, index) => nodeProto(nodeNames[index]!, node, names, used)),
           ...copies.map(([name, value]) =>
             create(NodeProtoSchema, { opType: "Identity", input: [names.get(value)!], output: [name] }),
           ),
@@ -109,6 +110,17 @@ function nameValues(graph: Graph): Map<Value, string> {
   }
   for (const value of resultsOf(graph)) if (!names.has(value)) names.set(value, unique("constant"));
   return names;
+}
+
+/** A name of its own for every node, by which its layer is known when the file is read. */
+function nameNodes(nodes: readonly Node[]): string[] {
+  const counts = new Map<string, number>();
+  return nodes.map((node) => {
+    const path = node.scope === "" ? node.op.name : `${node.scope}/${node.op.name}`;
+    const count = counts.get(path) ?? 0;
+    counts.set(path, count + 1);
+    return count === 0 ? path : `${path}_${count}`;
+  });
 }
 
 function nodeProto(name: string, node: Node, names: ReadonlyMap<Value, string>, used: ReadonlySet<Value>) {

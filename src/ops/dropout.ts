@@ -18,11 +18,15 @@ export const Dropout = defineOp<{ seed?: number }>({
   infer: ([x]) => [x!],
   evaluate: ([x]) => [x!],
   gradient: (_, [g]) => [g],
-  training: (node) => {
+  training: (node, _, unique) => {
     const [x, ratio] = node.inputs as [Value, Value | undefined];
     const probability = constantOf(ratio)?.item() ?? 0.5;
     if (probability === 0) return { outputs: [x] };
-    const draws = randomValue(`${node.scope || "dropout"}.uniform`, { dtype: x.dtype, shape: x.shape }, "uniform");
+    const draws = randomValue(
+      unique(`${node.scope || "dropout"}.uniform`),
+      { dtype: x.dtype, shape: x.shape },
+      "uniform",
+    );
     return { outputs: [where(greaterOrEqual(draws, probability), div(x, 1 - probability), 0)] };
   },
 });
@@ -49,11 +53,11 @@ export const SliceDropout = defineOp<{ ratio: number; axes: number }>({
   evaluate: ([x]) => [x!],
   gradient: (_, [g]) => [g],
   composition: ([x]) => [identity(x!)],
-  training: (node, { ratio, axes }) => {
+  training: (node, { ratio, axes }, unique) => {
     const [x] = node.inputs as [Value];
     if (ratio === 0) return { outputs: [x] };
     const shape = x.shape.map((length, axis) => (axis < axes ? length : 1));
-    const draws = randomValue(`${node.scope || "dropout"}.uniform`, { dtype: x.dtype, shape }, "uniform");
+    const draws = randomValue(unique(`${node.scope || "dropout"}.uniform`), { dtype: x.dtype, shape }, "uniform");
     return { outputs: [where(greaterOrEqual(draws, ratio), div(x, 1 - ratio), 0)] };
   },
 });

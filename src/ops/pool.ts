@@ -22,7 +22,7 @@ const poolAttributes = { ...windowAttributes, ceil_mode: { kind: "int", default:
 function geometry(subject: string, x: readonly Dimension[], attributes: PoolAttributes) {
   const kernel = attributes.kernel_shape ?? [];
   const found = slide(subject, x.slice(2), kernel, attributes, { ceil: attributes.ceil_mode === 1 });
-  if (found.axes?.some((axis) => insideCounts(axis).includes(0)))
+  if (found.axes?.some((axis) => !reachesInput(axis)))
     throw new StriateError({
       subject,
       found: `windows of ${kernel.join("x")} on padding alone, around an input of ${formatShape(x.slice(2))}`,
@@ -32,15 +32,27 @@ function geometry(subject: string, x: readonly Dimension[], attributes: PoolAttr
   return found;
 }
 
-/** For each window along an axis, how many of its elements lie inside the input. */
-const insideCounts = (axis: WindowAxis): number[] => placesOf(axis, 0, axis.input);
+/** How many elements of one window along an axis lie from `low` to `high` (exclusive). */
+function placesIn(axis: WindowAxis, window: number, low: number, high: number): number {
+  const { stride, before, kernel, dilation } = axis;
+  const start = window * stride - before;
+  const first = Math.max(0, Math.ceil((low - start) / dilation));
+  const end = Math.min(kernel, Math.ceil((high - start) / dilation));
+  return Math.max(0, end - first);
+}
+
+/** Whether every window along an axis has an element inside the input: the outermost tell, but where dilation leaves gaps. */
+function reachesInput(axis: WindowAxis): boolean {
+  const isEmpty = (window: number) => placesIn(axis, window, 0, axis.input) === 0;
+  if (isEmpty(0) || isEmpty(axis.output - 1)) return false;
+  if (axis.dilation <= axis.input) return true;
+  for (let window = 1; window < axis.output - 1; window++) if (isEmpty(window)) return false;
+  return true;
+}
 
 /** For each window along an axis, how many of its elements lie from `low` to `high` (exclusive). */
-const placesOf = ({ output, stride, before, kernel, dilation }: WindowAxis, low: number, high: number): number[] =>
-  Array.from({ length: output }, (_, window) => {
-    const places = Array.from({ length: kernel }, (_each, k) => window * stride - before + k * dilation);
-    return places.filter((place) => place >= low && place < high).length;
-  });
+const placesOf = (axis: WindowAxis, low: number, high: number): number[] =>
+  Array.from({ length: axis.output }, (_, window) => placesIn(axis, window, low, high));
 
 const inferPool = (name: string, x: Value, attributes: PoolAttributes) => [
   { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...geometry(name, x.shape, attributes).shape] },
@@ -148,7 +160,7 @@ const averageAttributes = { ...poolAttributes, count_include_pad: { kind: "int",
 /** By how many elements each window divides: those inside the input, or with explicit padding counted too. */
 function divisors(axes: readonly WindowAxis[], includePadding: boolean): Float64Array {
   const perAxis = axes.map((axis) =>
-    includePadding ? placesOf(axis, -axis.before, axis.input + axis.after) : insideCounts(axis),
+    includePadding ? placesOf(axis, -axis.before, axis.input + axis.after) : placesOf(axis, 0, axis.input),
   );
   return Float64Array.from(
     perAxis.reduce((counts, axis) => counts.flatMap((count) => axis.map((each) => count * each)), [1]),

@@ -54,7 +54,11 @@ export class Peer {
     return new Promise((resolve, reject) => {
       if (this.#waiting.size === 0) this.#line.busy(true);
       this.#waiting.set(call, { resolve, reject });
-      this.#line.post({ call, method, argument } satisfies Request, transfer);
+      try {
+        this.#line.post({ call, method, argument } satisfies Request, transfer);
+      } catch (error) {
+        this.receive({ call, error: { message: String(error) } });
+      }
     });
   }
 
@@ -74,8 +78,8 @@ export class Peer {
   }
 
   async stop(): Promise<void> {
-    await this.#line.stop();
     this.fail(new Error("the worker was stopped"));
+    await this.#line.stop();
   }
 }
 

@@ -62,6 +62,6 @@ test("smooth noise is smooth along its orientation", () => {
 
 test("an unknown kind is refused, with the nearest", () => {
   expect(() => outOfDomain("grating", { count: 1 })).toThrow(
-    /^outOfDomain: found "grating"; expected one of gratings, oriented-noise, .*\. Did you mean "gratings"\?\.$/,
+    /^outOfDomain: found "grating"; expected one of gratings, oriented-noise, .*\. Did you mean "gratings"\?$/,
   );
 });

@@ -71,7 +71,12 @@ export class Evaluator {
   }
 
   static async compile(model: Model, options: EvaluateOptions = {}): Promise<Evaluator> {
-    const { batchSize = defaultBatchSize, loss = crossEntropy, engine = ort } = options;
+    const fixed = model.graph.inputs[0]!.shape[0];
+    const {
+      batchSize = typeof fixed === "number" ? fixed : defaultBatchSize,
+      loss = crossEntropy,
+      engine = ort,
+    } = options;
     const program = await engine.compile(withLoss(model.graph, loss), model.variables);
     return new Evaluator(program, model, batchSize);
   }
@@ -82,13 +87,13 @@ export class Evaluator {
     emit: (event: EvaluateEvent) => Promise<void> = async () => {},
     signal?: AbortSignal,
   ): Promise<Evaluation> {
-    checkData(this.#model, data);
+    checkData(this.#model, data, this.#batchSize);
     await this.#program.write(variables);
     const [input, prediction] = namesOf(this.#model);
     const start = performance.now();
     let [done, top1, top5, loss] = [0, 0, 0, 0];
     for (const { images, labels } of batches(data, { size: this.#batchSize, shuffle: false, lastPartial: "keep" })) {
-      if (signal?.aborted) break;
+      if (signal?.aborted) throw new StriateError({ subject: "evaluate", found: `a stop after ${done} images` });
       const outputs = await this.#program.run({ [input]: images, [targetInput]: labels });
       const logits = outputs.get(prediction)!;
       const count = images.shape[0]!;
@@ -112,8 +117,21 @@ export function namesOf(model: Model): [input: string, prediction: string] {
   return [model.graph.inputs[0]!.source.name, [...model.graph.outputs.keys()][0]!];
 }
 
-/** @throws StriateError when a dataset's images or classes do not fit a model */
-export function checkData(model: Model, data: Dataset): void {
+/** @throws StriateError when a model takes batches of one size only, and not of this one */
+function checkBatch(model: Model, size: number): void {
+  const batch = model.graph.inputs[0]!.shape[0];
+  if (typeof batch === "number" && batch !== size)
+    throw new StriateError({
+      subject: model.name,
+      found: `a batch that is fixed to ${batch}`,
+      expected: `one of ${size}, or any`,
+      mend: "Export the model again with a dynamic batch dimension",
+    });
+}
+
+/** @throws StriateError when a dataset's images or classes do not fit a model, or batches of a size do not */
+export function checkData(model: Model, data: Dataset, batchSize: number): void {
+  checkBatch(model, batchSize);
   if (data.count === 0) throw new StriateError({ subject: data.name, found: "no images", expected: "at least one" });
   const shape = model.inputShape;
   const fits =
@@ -141,6 +159,7 @@ export async function predict(
   images: Tensor,
   { engine = ort }: { engine?: Engine } = {},
 ): Promise<Tensor> {
+  checkBatch(model, images.shape[0]!);
   const program = await engine.compile(model.graph, model.variables);
   try {
     const [input, prediction] = namesOf(model);

@@ -14,7 +14,7 @@ import { constantRate, type Schedule, type ScheduleName, scheduleOf } from "../n
 import type { Layer } from "../nn/scope.ts";
 import { learningRateInput, targetInput, step as trainingStep, withLoss } from "../nn/step.ts";
 import { Random } from "../tensor/random.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { sizeOf } from "../tensor/shape.ts";
 import { scalar, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkData, type Evaluation, Evaluator, namesOf } from "./evaluate.ts";
 import { countTop } from "./metrics.ts";
@@ -123,15 +123,15 @@ async function train(
     throw new StriateError({ subject: "fit", found: `learning rate ${base}`, expected: "a number above 0" });
   const schedule = scheduleOf(options.schedule ?? constantRate());
   const model = modelFor(network, data, options.name ?? "model", seed);
-  checkData(model, data);
-  if (validation) checkData(model, validation);
+  checkData(model, data, batchSize);
+  if (validation) checkData(model, validation, batchSize);
 
+  const dimensions = dimensionsOf(model, batchSize, data);
   const { graph, state } = trainingStep(withLoss(training(model.graph), loss), optimiser);
   const program = await engine.compile(graph, new Map([...model.variables, ...state]), {
-    dimensions: { batch: batchSize },
+    dimensions,
     finite: ["loss"],
   });
-  const evaluator = validation && (await Evaluator.compile(model, { loss, engine }));
   const [input, prediction] = namesOf(model);
   const perEpoch = Math.floor(data.count / batchSize);
   const steps = perEpoch * epochs;
@@ -143,7 +143,9 @@ async function train(
 
   const start = performance.now();
   let step = 0;
+  let evaluator: Evaluator | undefined;
   try {
+    if (validation) evaluator = await Evaluator.compile(model, { loss, engine });
     for (let epoch = 1; epoch <= epochs && !signal.aborted; epoch++) {
       const epochStart = performance.now();
       let [lossSum, correct, made] = [0, 0, 0];
@@ -156,7 +158,7 @@ async function train(
             [input]: batch.images,
             [targetInput]: batch.labels,
             [learningRateInput]: scalar(learningRate),
-            ...randomFeeds(graph.inputs, seed, step, batchSize),
+            ...randomFeeds(graph.inputs, seed, step, dimensions),
           }),
         };
       })) {
@@ -189,13 +191,18 @@ async function train(
         epochs,
         loss: lossSum / made,
         top1: correct / (made * batchSize),
-        validation: evaluator && validation && (await evaluator.measure((await trained()).variables, validation)),
+        validation: validation && (await evaluator!.measure((await trained()).variables, validation)),
         seconds: (performance.now() - epochStart) / 1000,
       };
       history.push(event);
       await emit(event);
     }
-    return { model: await trained(), history, steps: step, stopped: signal.aborted };
+    const last = await trained();
+    if (![...last.variables.values()].every(({ data: weights }) => (weights as Float32Array).every(Number.isFinite))) {
+      await program.revert();
+      throw await diverged(step, Number.NaN, base, await trained(), history);
+    }
+    return { model: last, history, steps: step, stopped: step < steps };
   } finally {
     await Promise.all([program.dispose(), evaluator?.dispose()]);
   }
@@ -209,6 +216,14 @@ function modelFor(network: Model | Layer, data: Dataset, name: string, seed: num
     classes: model.classes ?? data.classes,
   });
 }
+
+/** The lengths of the dimensions that the model's image input names. */
+const dimensionsOf = (model: Model, batch: number, { inputShape }: Dataset): Record<string, number> =>
+  Object.fromEntries(
+    model.graph.inputs[0]!.shape.flatMap((name, axis) =>
+      typeof name === "string" ? [[name, axis === 0 ? batch : inputShape[axis - 1]!]] : [],
+    ),
+  );
 
 const diverged = async (
   step: number,
@@ -243,15 +258,24 @@ async function* ahead<Rest extends { outputs: Promise<ReadonlyMap<string, Tensor
   if (waiting) yield { ...waiting, outputs: await waiting.outputs };
 }
 
-/** This step's numbers for the graph's random inputs: a stream for each input, sample and step. */
-function randomFeeds(inputs: readonly Input[], seed: number, step: number, batch: number): Record<string, Tensor> {
+/** This step's numbers for the graph's random inputs: a stream for each input, step and place in the batch. */
+function randomFeeds(
+  inputs: readonly Input[],
+  seed: number,
+  step: number,
+  dimensions: Readonly<Record<string, number>>,
+): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const { source, shape, dtype } of inputs) {
     if (source.kind !== "random") continue;
-    const bound = shape.map((dimension) => (dimension === "batch" ? batch : dimension)) as Shape;
-    const random = new Random(seed, "random", source.name, step);
-    const draw = source.distribution === "uniform" ? () => random.uniform() : () => random.normal();
-    feeds[source.name] = tensor(Array.from({ length: sizeOf(bound) }, draw), bound, dtype);
+    const bound = shape.map((dimension) => (typeof dimension === "string" ? dimensions[dimension]! : dimension));
+    const [rows, row] = [bound[0] ?? 1, sizeOf(bound.slice(1))];
+    const draws = Array.from({ length: rows }, (_, place) => {
+      const random = new Random(seed, "random", source.name, step, place);
+      const draw = source.distribution === "uniform" ? () => random.uniform() : () => random.normal();
+      return Array.from({ length: row }, draw);
+    });
+    feeds[source.name] = tensor(draws.flat(), bound, dtype);
   }
   return feeds;
 }

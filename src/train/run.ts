@@ -1,5 +1,7 @@
 /** Long work: events as it goes, a result at its end, and a way to stop it. */
 
+import { StriateError } from "../errors.ts";
+
 /** How many events wait for a listener before the work waits for it. */
 const patience = 64;
 
@@ -56,6 +58,8 @@ export class Run<Event, Result> implements AsyncIterable<Event> {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<Event> {
+    if (this.#listening)
+      throw new StriateError({ subject: "Run", found: "a second listener", expected: "one at a time" });
     this.#listening = true;
     try {
       while (true) {

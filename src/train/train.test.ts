@@ -2,8 +2,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { Dataset } from "../data/dataset.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { reference } from "../engine/reference.ts";
-import { conv2d, dropout, flatten, linear, relu, sequential } from "../nn/layers.ts";
+import { makeGraph } from "../graph/graph.ts";
+import { inputValue } from "../graph/value.ts";
+import { Model } from "../models/model.ts";
+import { conv2d, dropout, flatten, globalAveragePool, linear, relu, sequential } from "../nn/layers.ts";
 import { adam, sgd } from "../nn/optimisers.ts";
+import { Scope } from "../nn/scope.ts";
+import { mul } from "../ops/core/elementwise.ts";
 import { Random } from "../tensor/random.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { evaluate, predict } from "./evaluate.ts";
@@ -93,6 +98,36 @@ describe("fit", () => {
     expect(Number.isFinite(loss)).toBe(true);
   });
 
+  test("a last update to what is no number is found out too", async () => {
+    const steep = sequential({ scale: (x) => mul(x, 100), body: small });
+    const error = await fit(steep, halves(64), { epochs: 1, batchSize: 64, learningRate: 3e38, seed: 1 }).result.catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(TrainingError);
+    const { model } = error as TrainingError;
+    for (const weights of model.variables.values()) expect(weights.toArray().every(Number.isFinite)).toBe(true);
+  });
+
+  test("a batch dimension of any name is trained, one of a fixed length only with batches of it", async () => {
+    const network = (batch: string | number) => {
+      const image = inputValue("x", { dtype: "float32", shape: [batch, 1, "rows", 8] });
+      const scope = new Scope();
+      const twice = sequential({
+        drop: (x, within) => dropout()(dropout()(x, within), within),
+        pool: globalAveragePool(),
+      });
+      const y = scope.apply("net", sequential({ body: twice, fc: linear({ features: 2 }) }), image);
+      return new Model({ name: "named", graph: makeGraph([image], { y }), variables: scope.initialise(1) });
+    };
+    const { model } = await fit(Model.fromOnnx(network("N").toOnnx()), halves(32), { epochs: 1, batchSize: 16 }).result;
+    expect((await evaluate(model, halves(20)).result).count).toBe(20);
+    const fixed = network(1);
+    await expect(fit(fixed, halves(32), { epochs: 1, batchSize: 16 }).result).rejects.toThrow(
+      "named: found a batch that is fixed to 1; expected one of 16, or any. Export the model again with a dynamic batch",
+    );
+    expect((await evaluate(fixed, halves(3)).result).count).toBe(3);
+  });
+
   test("stopped, it keeps what was trained", async () => {
     const run = fit(small, halves(64), { epochs: 1000, batchSize: 16, seed: 1 });
     let seen = 0;
@@ -167,6 +202,16 @@ describe("Run", () => {
       return "done";
     });
     expect(await alone.result).toBe("done");
+  });
+
+  test("a second listener is refused", async () => {
+    const run = new Run<number, void>(async (emit) => emit(1));
+    const listen = async () => {
+      for await (const event of run) expect(event).toBe(1);
+    };
+    const first = listen();
+    await expect(listen()).rejects.toThrow("Run: found a second listener; expected one at a time.");
+    await first;
   });
 
   test("a listener that leaves does not hold it up, and a failure reaches the listener", async () => {

@@ -63,6 +63,29 @@ describe.each([ort, reference])("$name", (engine) => {
     await program.dispose();
   });
 
+  test("variables that are written are what a run that does not count goes back to", async () => {
+    const program = await engine.compile(counter(), new Map([["count", scalar(5)]]), { finite: ["loss"] });
+    await program.run({ by: scalar(1) });
+    await program.write(new Map([["count", scalar(100)]]));
+    await program.run({ by: scalar(0) });
+    expect((await program.read()).get("count")!.item()).toBe(100);
+    await program.dispose();
+  });
+
+  test("revert takes back the last run; names and shapes are checked", async () => {
+    const program = await engine.compile(counter(), new Map([["count", scalar(5)]]));
+    await program.run({ by: scalar(1) });
+    await program.run({ by: scalar(1) });
+    await program.revert();
+    expect((await program.read(["count"])).get("count")!.item()).toBe(6);
+    await expect(program.read(["nope"])).rejects.toThrow('read: found a variable "nope"; expected one of count.');
+    await expect(program.write(new Map([["nope", scalar(1)]]))).rejects.toThrow('write: found a variable "nope"');
+    await expect(program.write(new Map([["count", tensor([1, 2])]]))).rejects.toThrow(
+      'write: found float32 2 for "count"',
+    );
+    await program.dispose();
+  });
+
   test("an input that is missing or of another shape is refused by name", async () => {
     const program = await engine.compile(counter(), new Map([["count", scalar(1)]]));
     await expect(program.run({})).rejects.toThrow('run: found nothing for "by"; expected float32 scalar.');
@@ -73,6 +96,14 @@ describe.each([ort, reference])("$name", (engine) => {
 });
 
 describe("ort", () => {
+  test("closing waits for the runs that were asked for", async () => {
+    const { program, feeds } = await lenetStep(ort);
+    const runs = Array.from({ length: 20 }, () => program.run(feeds));
+    await ort.close();
+    for (const outputs of await Promise.all(runs)) expect(Number.isFinite(outputs.get("loss")!.item())).toBe(true);
+    await expect(program.run(feeds)).rejects.toThrow("the worker was stopped");
+  });
+
   test("a LeNet-5 training step follows the reference engine's", async () => {
     const [fast, slow] = [await lenetStep(ort), await lenetStep(reference)];
     for (let count = 0; count < 3; count++) {

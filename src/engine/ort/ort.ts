@@ -8,8 +8,10 @@ import { coreCount } from "../../platform/worker.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import {
   type CompileOptions,
+  checkRead,
   checkTensor,
   checkVariables,
+  checkWritten,
   type Engine,
   type Program,
   type Tensors,
@@ -37,6 +39,7 @@ class OrtProgram implements Program {
   readonly #lowered: Graph;
   readonly #options: CompileOptions;
   readonly #ferry = new Ferry();
+  #disposed = false;
   /** The variables of a program that does not change them: the session has them as constants. */
   #fixed: Tensors | undefined;
 
@@ -91,21 +94,30 @@ class OrtProgram implements Program {
   }
 
   async read(names?: readonly string[]): Promise<Map<string, Tensor>> {
-    if (this.#fixed) return new Map([...this.#fixed].filter(([name]) => names?.includes(name) ?? true));
-    return tensors(await this.#worker.call("read", { program: this.#program, names }));
+    const fixed = this.#fixed;
+    const asked = checkRead(this.#graph, names);
+    if (fixed) return new Map(asked.map((name) => [name, fixed.get(name)!]));
+    return tensors(await this.#worker.call("read", { program: this.#program, names: asked }));
+  }
+
+  async revert(): Promise<void> {
+    if (!this.#fixed) await this.#worker.call("revert", { program: this.#program });
   }
 
   async write(variables: Tensors): Promise<void> {
+    checkWritten(this.#graph, variables);
+    if (this.#disposed) throw new StriateError({ subject: "write", found: "a program that was disposed of" });
     if (!this.#fixed) {
       await this.#worker.call("write", { program: this.#program, variables: plain(variables) });
       return;
     }
     const held = this.#fixed;
-    const next = checkVariables(this.#graph, new Map([...held, ...variables]));
+    const next = new Map([...held, ...variables]);
     if ([...next].some(([name, tensor]) => tensor !== held.get(name))) await this.open(next);
   }
 
   async dispose(): Promise<void> {
+    this.#disposed = true;
     await this.#worker.call("dispose", { program: this.#program });
   }
 }
@@ -126,8 +138,10 @@ class Ort implements Engine {
   }
 
   async close(): Promise<void> {
-    await this.#worker?.stop();
+    const worker = this.#worker;
     this.#worker = undefined;
+    await worker?.call("close", undefined).catch(() => {});
+    await worker?.stop();
   }
 }
 

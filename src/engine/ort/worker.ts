@@ -113,7 +113,19 @@ serve({
   write({ program, variables }: { program: number; variables: PlainTensors }): void {
     const held = sessionOf(program);
     held.variables = new Map([...held.variables, ...toRuntimeAll(variables)]);
+    held.previous = held.variables;
     held.halted = false;
+  },
+
+  /** Waits for what was asked before, and frees everything: a thread that ends while the runtime works ends the process. */
+  async close(): Promise<void> {
+    for (const { session } of sessions.values()) await session.release();
+    sessions.clear();
+  },
+
+  revert({ program }: { program: number }): void {
+    const held = sessionOf(program);
+    held.variables = held.previous;
   },
 
   async dispose({ program }: { program: number }): Promise<void> {
