@@ -54,15 +54,15 @@ function decodeCase({ bytes, inputs, settings }: StandardCase): DecodedModel {
     (_, index) => index > 0,
     () => true,
   ];
-  let first: unknown;
+  let last: unknown;
   for (const choose of choices)
     try {
       const known = new Map([...inputs].filter((entry, index) => choose(entry, index)));
       return decode(bytes, "model", { known, compositions: trainingCompositions });
     } catch (error) {
-      first ??= error;
+      last = error;
     }
-  throw first;
+  throw last;
 }
 
 const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
