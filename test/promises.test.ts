@@ -25,7 +25,7 @@ const rows: Row[] = read("docs/promises.md")
 /** Why a row does not show its promise, or undefined when it does. */
 function flaw({ promise, shownBy, figure }: Row): string | undefined {
   if (promise === "") return "no promise";
-  if (figure === "") return `${promise}: no figure`;
+  if (figure === "" || /^[A-Z]+$/.test(figure)) return `${promise}: no figure`;
   const commands = [...shownBy.matchAll(/`([^`]+)`/g)].map(([, command]) => command!);
   for (const proof of commands) {
     const named = /^(\S+\.test\.ts): (.+)$/.exec(proof);

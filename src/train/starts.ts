@@ -94,7 +94,7 @@ export function fitFromStarts(network: Layer, data: Dataset, options: StartsOpti
       const result = await follow(run, signal, (event) => emit({ kind: "training", attempt, event }));
       const validationLoss = lossOf(result.history);
       if (!best || validationLoss < best.validationLoss) best = { ...result, validationLoss, start, attempt };
-      if (validationLoss <= limit) break;
+      if (validationLoss <= limit || signal.aborted) break;
       await emit({ kind: "stuck", attempt, attempts: ranked.length, validationLoss, limit });
     }
     const { model, validationLoss, history, start, attempt } = best!;
@@ -110,5 +110,8 @@ export function fitFromStarts(network: Layer, data: Dataset, options: StartsOpti
   });
 }
 
-/** The validation loss after the last epoch; infinite where none was finished. */
-const lossOf = (history: readonly EpochEvent[]): number => history.at(-1)?.validation?.loss ?? Number.POSITIVE_INFINITY;
+/** The validation loss after the last epoch; infinite where none was finished, or the loss is no number. */
+function lossOf(history: readonly EpochEvent[]): number {
+  const loss = history.at(-1)?.validation?.loss ?? Number.NaN;
+  return Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss;
+}

@@ -1,8 +1,7 @@
 import { parseHTML } from "linkedom";
 import { beforeAll, describe, expect, test } from "vitest";
-import { linesReport } from "./lines.ts";
-import { derivativeKernel, opposedNetwork, syntheticStudy } from "./lines-fixture.ts";
-import type { LearnedNetwork, LinesPart, LinesStudy } from "./lines-study.ts";
+import { linesReport } from "../../src/report/lines.ts";
+import type { LearnedNetwork, LinesPart, LinesStudy } from "../../src/report/lines-study.ts";
 import {
   kernelSentences,
   leadSentences,
@@ -12,7 +11,8 @@ import {
   startSentences,
   stretches,
   vulnerabilitySentences,
-} from "./lines-words.ts";
+} from "../../src/report/lines-words.ts";
+import { derivativeKernel, opposedNetwork, syntheticStudy } from "./lines-fixture.ts";
 
 const study = syntheticStudy();
 let report: string;

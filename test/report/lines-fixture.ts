@@ -10,7 +10,7 @@ import type {
   Orientation,
   SweepPoint,
   TrainingHistory,
-} from "./lines-study.ts";
+} from "../../src/report/lines-study.ts";
 
 const side = 64;
 

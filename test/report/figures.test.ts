@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { decodeImage } from "../platform/image.ts";
-import { chart, decades, responsiveChart } from "./charts.ts";
-import { cssGradient, diverging, greys, sequential } from "./colours.ts";
-import { greyImage, heatMap, kernelImage, outline, reachOf, spectrumFigure } from "./figures.ts";
+import { decodeImage } from "../../src/platform/image.ts";
+import { chart, decades, responsiveChart } from "../../src/report/charts.ts";
+import { cssGradient, diverging, greys, sequential } from "../../src/report/colours.ts";
+import { greyImage, heatMap, kernelImage, outline, reachOf, spectrumFigure } from "../../src/report/figures.ts";
+import { frequencyOf, preference } from "../../src/report/spectrum.ts";
+import { counted, fixed, listed, percent, points, precise } from "../../src/report/words.ts";
 import { derivativeKernel } from "./lines-fixture.ts";
-import { frequencyOf, preference } from "./spectrum.ts";
-import { counted, fixed, listed, percent, points, precise } from "./words.ts";
 
 async function decode(address: string) {
   expect(address).toMatch(/^data:image\/png;base64,/);
