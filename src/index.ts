@@ -48,6 +48,7 @@ export * from "./nn/normalisation.ts";
 export * from "./nn/optimisers.ts";
 export * from "./nn/schedules.ts";
 export { type Layer, Scope, shared } from "./nn/scope.ts";
+export * from "./nn/spatial.ts";
 export { step, withLoss } from "./nn/step.ts";
 export { decode } from "./onnx/decode.ts";
 export { encode } from "./onnx/encode.ts";

@@ -25,7 +25,11 @@ const places: Readonly<Record<string, Place>> = {
   half_pixel_symmetric: (index, axis) =>
     (axis.input / 2) * (1 - axis.output / (axis.scale * axis.input)) + halfPixel(index, axis),
   pytorch_half_pixel: (index, axis) => (axis.output > 1 ? halfPixel(index, axis) : 0),
-  align_corners: (index, { input, output }) => (output > 1 ? (index * (input - 1)) / (output - 1) : 0),
+  align_corners: (index, { input, output, scale }) => {
+    // By the standard, the length before it is rounded down.
+    const length = Math.abs(scale * input - output) < 1e-6 ? output : scale * input;
+    return output > 1 ? (index * (input - 1)) / (length - 1) : 0;
+  },
   asymmetric: (index, { scale }) => index / scale,
   tf_half_pixel_for_nn: (index, { scale }) => (index + 0.5) / scale,
   tf_crop_and_resize: (index, { input, output, crop: [start, end] }) =>
