@@ -3,7 +3,8 @@ import { Dataset } from "../data/dataset.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { flatten, linear, sequential } from "../nn/layers.ts";
 import { Random } from "../tensor/random.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { full, tensor } from "../tensor/tensor.ts";
+import { TrainingError } from "./fit.ts";
 import { fitFromStarts, type StartsEvent, type StartsOptions } from "./starts.ts";
 
 afterAll(() => ort.close());
@@ -108,6 +109,23 @@ describe("fitFromStarts", () => {
     expect(stopped).toBe(true);
     expect(starts.length).toBeLessThan(4);
     expect(history).toEqual([]);
+  });
+
+  test("a start whose loss is no number is the worst; if all are so, that is the error", async () => {
+    const exploding = (share: number) =>
+      sequential({
+        flatten: flatten(),
+        fc: linear({
+          features: 2,
+          initialiser: (shape, random) => full(shape, random.uniform() < share ? 1e38 : 0.01),
+        }),
+      });
+    const { starts, validationLoss } = await fitFromStarts(exploding(0.5), halves(64), { ...options, starts: 6 })
+      .result;
+    expect(starts.some((start) => start.validationLoss === Number.POSITIVE_INFINITY)).toBe(true);
+    expect(starts.find(({ chosen }) => chosen)!.validationLoss).toBeLessThan(1);
+    expect(validationLoss).toBeLessThan(1);
+    await expect(fitFromStarts(exploding(1), halves(64), options).result).rejects.toBeInstanceOf(TrainingError);
   });
 
   test("refuses other than whole numbers of starts", () => {

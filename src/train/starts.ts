@@ -4,7 +4,7 @@ import { Model } from "../models/model.ts";
 import { wholeNumber } from "../nn/options.ts";
 import type { Layer } from "../nn/scope.ts";
 import { Random } from "../tensor/random.ts";
-import { type EpochEvent, type FitEvent, type FitOptions, type FitResult, fit } from "./fit.ts";
+import { type EpochEvent, type FitEvent, type FitOptions, type FitResult, fit, TrainingError } from "./fit.ts";
 import { follow } from "./follow.ts";
 import { Run } from "./run.ts";
 
@@ -53,6 +53,8 @@ export interface StartsResult {
   readonly stopped: boolean;
 }
 
+type Trained = Pick<FitResult, "model" | "history">;
+
 interface Probed {
   readonly index: number;
   readonly model: Model;
@@ -74,30 +76,39 @@ export function fitFromStarts(network: Layer, data: Dataset, options: StartsOpti
 
   return new Run(async (emit, signal) => {
     const probed: Probed[] = [];
+    let diverged: TrainingError | undefined;
+    /** A start whose loss is no number any more is the worst of all; the others go on. */
+    const kept = (error: unknown): Trained => {
+      if (!(error instanceof TrainingError)) throw error;
+      diverged = error;
+      return { model: error.model, history: [] };
+    };
     for (let index = 0; index < starts && !(probed.length > 0 && signal.aborted); index++) {
       const start = index + 1;
       const drawn = Model.build(network, { name, input: data.inputShape, seed: seedOf("weights", index) });
       const run = fit(drawn, few, { ...options, epochs: 1, seed: seedOf("probe", index) });
-      const { model, history } = await follow(run, signal, (event) => emit({ kind: "probing", start, starts, event }));
+      const following = follow(run, signal, (event) => emit({ kind: "probing", start, starts, event }));
+      const { model, history } = await following.catch(kept);
       const validationLoss = lossOf(history);
       probed.push({ index, model, validationLoss });
       if (!signal.aborted) await emit({ kind: "probed", start, starts, validationLoss });
     }
     const ranked = [...probed].sort((one, other) => one.validationLoss - other.validationLoss).slice(0, attempts);
-    let best: (FitResult & { validationLoss: number; start: Probed; attempt: number }) | undefined;
+    let best: (Trained & { validationLoss: number; start: Probed; attempt: number }) | undefined;
     let made = 0;
     for (const start of ranked) {
       if (best && signal.aborted) break;
       const attempt = ++made;
       await emit({ kind: "attempt", attempt, attempts: ranked.length, start: start.index + 1 });
       const run = fit(start.model, data, { ...options, seed: seedOf("order", attempt) });
-      const result = await follow(run, signal, (event) => emit({ kind: "training", attempt, event }));
+      const result = await follow(run, signal, (event) => emit({ kind: "training", attempt, event })).catch(kept);
       const validationLoss = lossOf(result.history);
       if (!best || validationLoss < best.validationLoss) best = { ...result, validationLoss, start, attempt };
       if (validationLoss <= limit || signal.aborted) break;
       await emit({ kind: "stuck", attempt, attempts: ranked.length, validationLoss, limit });
     }
     const { model, validationLoss, history, start, attempt } = best!;
+    if (diverged && validationLoss === Number.POSITIVE_INFINITY && !signal.aborted) throw diverged;
     return {
       model,
       validationLoss,
