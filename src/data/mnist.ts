@@ -38,10 +38,9 @@ const digits = Array.from({ length: 10 }, (_, digit) => String(digit));
  */
 export async function mnist(folder: string, options: MnistOptions = {}): Promise<{ train: Dataset; test: Dataset }> {
   const classes = options.classes ?? digits;
-  const [train, test] = await Promise.all([
-    readPart(folder, "train", "mnist train", classes),
-    readPart(folder, "t10k", "mnist test", classes),
-  ]);
+  // One after the other, so that of several things that are wrong the same is always told.
+  const train = await readPart(folder, "train", "mnist train", classes);
+  const test = await readPart(folder, "t10k", "mnist test", classes);
   if (train.inputShape.join() !== test.inputShape.join())
     throw new StriateError({
       subject: folder,
@@ -54,11 +53,10 @@ export async function mnist(folder: string, options: MnistOptions = {}): Promise
 const size = ({ preprocessing: { height, width } }: Dataset): string => `${height}x${width}`;
 
 async function readPart(folder: string, part: string, name: string, classes: readonly string[]): Promise<Dataset> {
-  const [imageFile, labelFile] = await Promise.all([
-    findFile(folder, `${part}-images`, "idx3-ubyte"),
-    findFile(folder, `${part}-labels`, "idx1-ubyte"),
-  ]);
-  const [images, labels] = await Promise.all([readIdx(imageFile, 3), readIdx(labelFile, 1)]);
+  const imageFile = await findFile(folder, `${part}-images`, "idx3-ubyte");
+  const labelFile = await findFile(folder, `${part}-labels`, "idx1-ubyte");
+  const images = await readIdx(imageFile, 3);
+  const labels = await readIdx(labelFile, 1);
   const [count, height, width] = images.shape as readonly [number, number, number];
   if (labels.size !== count)
     throw new StriateError({
