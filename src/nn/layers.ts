@@ -9,7 +9,7 @@ import { linearTransform } from "../ops/matmul.ts";
 import { averagePool, globalAveragePool as globalAveragePoolOf, maxPool } from "../ops/pool.ts";
 import { softmax as softmaxOf } from "../ops/softmax.ts";
 import { fill, heNormal, type Initialiser } from "./initialisers.ts";
-import { channelsOf, type Each, type Padding, padsOf, pair, requireExact, wholeNumber } from "./options.ts";
+import { channelsOf, type Each, type Padding, paddingOf, pair, requireExact, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
 /** Layers one after the other, named by their keys. */
@@ -53,7 +53,7 @@ export function conv2d(options: Conv2dOptions): Layer {
   const kernel = pair(subject, "kernel", options.kernel);
   const stride = pair(subject, "stride", options.stride ?? 1);
   const dilation = pair(subject, "dilation", options.dilation ?? 1);
-  const pads = padsOf(subject, options.padding ?? "valid", kernel, dilation);
+  const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilation);
   if (channels % groups !== 0)
     throw new StriateError({ subject, found: `${channels} channels in ${groups} groups`, expected: "whole groups" });
   return (x, scope) => {
@@ -100,7 +100,7 @@ export interface Pool2dOptions {
 function pool2d(subject: string, pool: typeof maxPool, options: Pool2dOptions): Layer {
   const kernel = pair(subject, "kernel", options.kernel);
   const stride = pair(subject, "stride", options.stride ?? kernel);
-  const pads = padsOf(subject, options.padding ?? "valid", kernel, [1, 1]);
+  const pads = paddingOf(subject, options.padding ?? "valid", kernel, [1, 1]);
   return (x) => {
     channelsOf(subject, x, 4);
     if (options.exact) requireExact(subject, x, { kernel, stride, pads, dilation: [1, 1] });

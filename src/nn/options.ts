@@ -27,7 +27,7 @@ export function pair(subject: string, name: string, value: Each, least = 1): rea
 export type Padding = "valid" | "same" | Each;
 
 /** The padding as ONNX writes it: top, left, bottom, right. */
-export function padsOf(subject: string, padding: Padding, kernel: readonly number[], dilation: readonly number[]) {
+export function paddingOf(subject: string, padding: Padding, kernel: readonly number[], dilation: readonly number[]) {
   if (padding === "valid") return [0, 0, 0, 0];
   if (padding === "same") {
     const total = kernel.map((length, axis) => dilation[axis]! * (length - 1));

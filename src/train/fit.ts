@@ -23,7 +23,7 @@ import { Run } from "./run.ts";
 export interface FitOptions {
   /** Measured after each epoch. */
   readonly validation?: Dataset;
-  /** How often each image is seen; 10 by default. */
+  /** Passes over the images, 10 by default; of each, a last batch that is not full is left out. */
   readonly epochs?: number;
   /** Images a step; 128 by default, or all there are. */
   readonly batchSize?: number;

@@ -39,7 +39,7 @@ export class Run<Event, Result> implements AsyncIterable<Event> {
     this.result.catch(() => {});
   }
 
-  /** Asks the work to end after its current step; its result is what was done until then. */
+  /** Asks the work to end after the steps already under way; its result is what was done until then. */
   stop(): void {
     this.#stopping.abort();
   }

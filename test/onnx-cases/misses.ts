@@ -24,8 +24,7 @@ const awaited: readonly (readonly [RegExp, string])[] = [
   [/^test_(depthtospace|spacetodepth)/, "DepthToSpace and SpaceToDepth"],
   [/^test_dft/, "DFT"],
   [/^test_maxunpool/, "MaxUnpool"],
-  [/^test_((constant|edge|reflect|wrap)_pad)/, "padding other than with zeros"],
-  [/^test_(resize|upsample)/, "resampling is not complete"],
+  [/^test_resize_.*antialias/, "Resize with antialiasing"],
 ];
 
 /** Why a case fails on an engine, if that is known. */
