@@ -10,6 +10,7 @@ import { operators } from "../ops/registry.ts";
 import { normaliseAxis, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { full, scalar, Tensor, tensor } from "../tensor/tensor.ts";
 import { lossCompositions } from "./compose-losses.ts";
+import { spatialCompositions } from "./compose-spatial.ts";
 import { einsum } from "./einsum.ts";
 import type { Composition, NodeForm } from "./form.ts";
 import { gridSample } from "./grid-sample.ts";
@@ -347,4 +348,5 @@ export const compositions: ReadonlyMap<string, Composition> = new Map<string, Co
   ["Swish", swish],
   ["Tile", tile],
   ...lossCompositions,
+  ...spatialCompositions,
 ]);

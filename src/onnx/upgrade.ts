@@ -111,6 +111,15 @@ const upgrades: readonly Upgrade[] = [
   { before: 9, of: ["BatchNormalization"], upgrade: dropping("spatial") },
   { before: 10, of: ["TopK"], upgrade: asOperands(1, ["k", (value) => vector([value as number])]) },
   { before: 5, of: ["Reshape"], upgrade: asOperands(1, ["shape", whole]) },
+  {
+    before: 20,
+    of: ["DFT"],
+    upgrade: (form) =>
+      asOperands(2, ["axis", (value) => constant(scalar(value as number, "int64"))])({
+        ...form,
+        attributes: { axis: 1, ...form.attributes },
+      }),
+  },
   { before: 10, of: ["Upsample"], upgrade: upsample },
   {
     before: 11,
