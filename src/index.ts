@@ -41,6 +41,7 @@ export { load, Model, type ModelParts } from "./models/model.ts";
 export * from "./nn/activations.ts";
 export { averagedVariables, averageWeights } from "./nn/averaging.ts";
 export * from "./nn/blocks.ts";
+export * from "./nn/convolution.ts";
 export * from "./nn/initialisers.ts";
 export * from "./nn/layers.ts";
 export * from "./nn/losses.ts";

@@ -1,6 +1,7 @@
 /** The chapter's network for the running example (section 1.3, equations 1.14 to 1.18). */
+import { conv2d } from "../nn/convolution.ts";
 import { normal } from "../nn/initialisers.ts";
-import { conv2d, globalAveragePool, linear, relu, sequential, temperature } from "../nn/layers.ts";
+import { globalAveragePool, linear, relu, sequential, temperature } from "../nn/layers.ts";
 import type { Layer } from "../nn/scope.ts";
 
 /** The temperature that the logits are multiplied by before the softmax. */

@@ -13,8 +13,9 @@ import {
   squeezeExcitation,
   stochasticDepth,
 } from "./blocks.ts";
+import { conv2d } from "./convolution.ts";
 import { fill } from "./initialisers.ts";
-import { conv2d, linear, relu, sequential } from "./layers.ts";
+import { linear, relu, sequential } from "./layers.ts";
 import { type Layer, Scope } from "./scope.ts";
 
 function build(layer: Layer, shape: readonly Dimension[]) {

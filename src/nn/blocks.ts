@@ -7,7 +7,8 @@ import { reshape, reshapeLike, transpose } from "../ops/core/shape.ts";
 import { sliceDropoutOf } from "../ops/dropout.ts";
 import { globalAveragePool } from "../ops/pool.ts";
 import { formatShape } from "../tensor/shape.ts";
-import { conv2d, relu, sigmoid } from "./layers.ts";
+import { conv2d } from "./convolution.ts";
+import { relu, sigmoid } from "./layers.ts";
 import { channelsOf, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 

@@ -1,7 +1,6 @@
 /** Layers: constructors with options that give functions from value to value. Input channels are inferred. */
 import { StriateError } from "../errors.ts";
 import type { Value } from "../graph/value.ts";
-import { conv } from "../ops/conv.ts";
 import { add, mul, relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/core/elementwise.ts";
 import { flatten as flattenOf } from "../ops/core/shape.ts";
 import { dropoutOf } from "../ops/dropout.ts";
@@ -17,59 +16,6 @@ export const sequential =
   (layers: Readonly<Record<string, Layer>>): Layer =>
   (x, scope) =>
     Object.entries(layers).reduce((value, [name, layer]) => scope.apply(name, layer, value), x);
-
-export interface Conv2dOptions {
-  /** Filters: the channels of the output. */
-  readonly channels: number;
-  readonly kernel: Each;
-  readonly stride?: Each;
-  /** "valid" (the default), "same", or numbers of zeros at the borders. */
-  readonly padding?: Padding;
-  /** Distance between the kernel's taps. */
-  readonly dilation?: Each;
-  /** Channels are split into this many groups, convolved apart. */
-  readonly groups?: number;
-  readonly bias?: boolean;
-  /** Refuse a size that the stride does not divide, instead of rounding down. */
-  readonly exact?: boolean;
-  /** First values of the weights [filters, channels / groups, height, width]; He's by default. */
-  readonly initialiser?: Initialiser;
-}
-
-/**
- * A convolution layer (cross-correlation): [batch, in, height, width] to [batch, channels, height', width'] with
- * height' = floor((height + padding - dilation (kernel - 1) - 1) / stride) + 1. Chapter, section 1.1.
- * @throws StriateError for a kernel larger than the padded input, channels that the groups do not divide, and counts below 1
- *
- * @example
- * import { conv2d, relu, sequential } from "striate";
- *
- * const block = sequential({ conv: conv2d({ channels: 16, kernel: 3, padding: "same" }), relu: relu() });
- */
-export function conv2d(options: Conv2dOptions): Layer {
-  const subject = "conv2d";
-  const channels = wholeNumber(subject, "channels", options.channels);
-  const groups = wholeNumber(subject, "groups", options.groups ?? 1);
-  const kernel = pair(subject, "kernel", options.kernel);
-  const stride = pair(subject, "stride", options.stride ?? 1);
-  const dilation = pair(subject, "dilation", options.dilation ?? 1);
-  const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilation);
-  if (channels % groups !== 0)
-    throw new StriateError({ subject, found: `${channels} channels in ${groups} groups`, expected: "whole groups" });
-  return (x, scope) => {
-    const inputs = channelsOf(subject, x, 4);
-    if (inputs % groups !== 0)
-      throw new StriateError({
-        subject,
-        found: `${inputs} input channels in ${groups} groups`,
-        expected: "whole groups",
-      });
-    if (options.exact) requireExact(subject, x, { kernel, stride, pads, dilation });
-    const weight = scope.parameter("weight", [channels, inputs / groups, ...kernel], options.initialiser ?? heNormal);
-    const bias = options.bias === false ? undefined : scope.parameter("bias", [channels], fill(0));
-    return conv(x, weight, bias, { strides: stride, dilations: dilation, pads, group: groups });
-  };
-}
 
 export interface LinearOptions {
   /** Outputs. */

@@ -5,10 +5,10 @@ import { training } from "../graph/training.ts";
 import { inputValue } from "../graph/value.ts";
 import { Random } from "../tensor/random.ts";
 import { full, type Tensor, tensor } from "../tensor/tensor.ts";
+import { conv2d } from "./convolution.ts";
 import { heNormal, heUniform, type Initialiser, xavierNormal, xavierUniform } from "./initialisers.ts";
 import {
   averagePool2d,
-  conv2d,
   dropout,
   flatten,
   globalAveragePool,

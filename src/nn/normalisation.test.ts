@@ -10,7 +10,8 @@ import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { evaluate } from "../train/evaluate.ts";
 import { fit } from "../train/fit.ts";
-import { conv2d, globalAveragePool, linear, relu, sequential } from "./layers.ts";
+import { conv2d } from "./convolution.ts";
+import { globalAveragePool, linear, relu, sequential } from "./layers.ts";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from "./normalisation.ts";
 import { type Layer, Scope, shared } from "./scope.ts";
 

@@ -21,21 +21,42 @@ export function pair(subject: string, name: string, value: Each, least = 1): rea
   return [wholeNumber(subject, name, height, least), wholeNumber(subject, name, width, least)];
 }
 
-/**
- * Borders: "valid" for none, "same" to keep the size, a number for all sides, or [height, width].
- */
-export type Padding = "valid" | "same" | Each;
+/** A whole number for every spatial axis. */
+export function each(subject: string, name: string, value: Each, axes: number, least = 1): readonly number[] {
+  const values = typeof value === "number" ? new Array<number>(axes).fill(value) : value;
+  if (values.length !== axes)
+    throw new StriateError({ subject, found: `${name} [${values}]`, expected: `one number or ${axes}` });
+  return values.map((length) => wholeNumber(subject, name, length, least));
+}
 
-/** The padding as ONNX writes it: top, left, bottom, right. */
-export function paddingOf(subject: string, padding: Padding, kernel: readonly number[], dilation: readonly number[]) {
-  if (padding === "valid") return [0, 0, 0, 0];
+/**
+ * Borders: "valid" for none; "same" for a stride of 1 to keep the size, and any other to pick every stride-th of what a
+ * stride of 1 gives: ceil(size / stride) elements; numbers of elements for all sides, or for each axis one, or [before, after].
+ */
+export type Padding = "valid" | "same" | number | readonly (number | readonly [number, number])[];
+
+/** The padding as ONNX writes it: before every axis (top, left), then after (bottom, right). */
+export function paddingOf(
+  subject: string,
+  padding: Padding,
+  kernel: readonly number[],
+  dilation: readonly number[],
+): readonly number[] {
+  if (padding === "valid") return kernel.flatMap(() => [0, 0]);
   if (padding === "same") {
     const total = kernel.map((length, axis) => dilation[axis]! * (length - 1));
     const before = total.map((each) => Math.floor(each / 2));
     return [...before, ...total.map((each, axis) => each - before[axis]!)];
   }
-  const [height, width] = pair(subject, "padding", padding, 0);
-  return [height, width, height, width];
+  const sides = typeof padding === "number" ? kernel.map(() => padding) : padding;
+  const pairs = sides.map((side) => (typeof side === "number" ? [side, side] : side));
+  if (pairs.length !== kernel.length || pairs.some((pair) => pair.length !== 2))
+    throw new StriateError({
+      subject,
+      found: `padding ${JSON.stringify(padding)}`,
+      expected: `"valid", "same", one number or ${kernel.length}, each a number or [before, after]`,
+    });
+  return [0, 1].flatMap((end) => pairs.map((pair) => wholeNumber(subject, "padding", pair[end]!, 0)));
 }
 
 /** A number of channels that must be known to make weights for. */
@@ -61,7 +82,7 @@ export function requireExact(
 ): void {
   x.shape.slice(2).forEach((length, axis) => {
     const extent = dilation[axis]! * (kernel[axis]! - 1) + 1;
-    const added = pads[axis]! + pads[axis + 2]!;
+    const added = pads[axis]! + pads[axis + kernel.length]!;
     const room = typeof length === "number" ? length + added - extent : Number.NaN;
     if (room % stride[axis]! === 0) return;
     throw new StriateError({

@@ -8,6 +8,7 @@ import { reshape } from "../ops/core/shape.ts";
 import { matmul } from "../ops/matmul.ts";
 import * as compose from "../ops/spatial.ts";
 import { full, tensor } from "../tensor/tensor.ts";
+import * as convolution from "./convolution.ts";
 import { type Layer, Scope } from "./scope.ts";
 import * as layers from "./spatial.ts";
 
@@ -31,12 +32,12 @@ function expectSame(found: Value, expected: Value): void {
 
 describe("layers over spatial axes", () => {
   test.each<[string, Layer, number[], number[]]>([
-    ["conv1d", layers.conv1d({ channels: 4, kernel: 5, padding: 2, border: "circular" }), [2, 9], [4, 9]],
-    ["conv2d", layers.borderedConv2d({ channels: 4, kernel: 3, padding: 1, border: "reflect" }), [2, 5, 6], [4, 5, 6]],
-    ["conv3d", layers.conv3d({ channels: 4, kernel: 3, stride: 2, padding: 1 }), [2, 5, 6, 7], [4, 3, 3, 4]],
-    ["1d", layers.convTranspose1d({ channels: 4, kernel: 3, stride: 2, outputPadding: 1 }), [2, 5], [4, 12]],
-    ["2d", layers.convTranspose2d({ channels: 4, kernel: 3, stride: 2, padding: 1 }), [2, 5, 4], [4, 9, 7]],
-    ["3d", layers.convTranspose3d({ channels: 4, kernel: 2, bias: false }), [2, 5, 4, 3], [4, 6, 5, 4]],
+    ["conv1d", convolution.conv1d({ channels: 4, kernel: 5, padding: 2, border: "circular" }), [2, 9], [4, 9]],
+    ["conv2d", convolution.conv2d({ channels: 4, kernel: 3, padding: 1, border: "reflect" }), [2, 5, 6], [4, 5, 6]],
+    ["conv3d", convolution.conv3d({ channels: 4, kernel: 3, stride: 2, padding: 1 }), [2, 5, 6, 7], [4, 3, 3, 4]],
+    ["1d", convolution.convTranspose1d({ channels: 4, kernel: 3, stride: 2, outputPadding: 1 }), [2, 5], [4, 12]],
+    ["2d", convolution.convTranspose2d({ channels: 4, kernel: 3, stride: 2, padding: 1 }), [2, 5, 4], [4, 9, 7]],
+    ["3d", convolution.convTranspose3d({ channels: 4, kernel: 2, bias: false }), [2, 5, 4, 3], [4, 6, 5, 4]],
     ["upsample", layers.upsample({ size: [7, 9], mode: "cubic", alignCorners: true }), [2, 3, 4], [2, 7, 9]],
     ["mean", layers.adaptiveAveragePool({ size: [2, 3] }), [2, 5, 7], [2, 2, 3]],
     ["largest", layers.adaptiveMaxPool({ size: [2, 3] }), [2, 5, 7], [2, 2, 3]],
