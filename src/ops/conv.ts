@@ -9,7 +9,7 @@ import { slice } from "./core/arrange.ts";
 import { reduceSum } from "./core/reduce.ts";
 import { lengthened, reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
 import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate } from "./correlate.ts";
-import { padsOf } from "./window.ts";
+import { padsOf, windowOf } from "./window.ts";
 
 function checkBias(subject: string, bias: Value | undefined, filters: Dimension): void {
   if (bias && !sameShape(bias.shape, [filters]))
@@ -189,24 +189,32 @@ export interface ConvTransposeAttributes extends ConvAttributes {
 /** The output's shape, which is the input's of the convolution that this transposes. */
 function transposedShape(x: readonly Dimension[], w: readonly Dimension[], attributes: ConvTransposeAttributes) {
   const rank = x.length - 2;
-  const { group, auto_pad, strides, dilations, pads, output_padding } = attributes;
+  const { group, auto_pad, kernel_shape, output_padding } = attributes;
   if (auto_pad !== "NOTSET")
     throw new StriateError({ subject: "ConvTranspose", found: `auto_pad ${auto_pad}`, expected: "explicit padding" });
   if (
     x.length !== w.length ||
     rank < 1 ||
     (typeof x[1] === "number" && x[1] !== w[0]) ||
-    (w[0] as number) % group !== 0
+    !(group >= 1 && (w[0] as number) % group === 0)
   )
     throw new StriateError({
       subject: "ConvTranspose",
       found: `an input of ${formatShape(x)} and weights of ${formatShape(w)}`,
       expected: `[batch, channels, spatial...] and [channels, filters / groups, kernel...], channels a multiple of ${group}`,
     });
+  const kernel = w.slice(2) as Shape;
+  if ((kernel_shape && !sameShape(kernel_shape, kernel)) || (output_padding && output_padding.length !== rank))
+    throw new StriateError({
+      subject: "ConvTranspose",
+      found: `kernel_shape [${kernel_shape ?? ""}] and output padding [${output_padding ?? ""}]`,
+      expected: `${formatShape(kernel)}, the weights' own, and ${rank} numbers`,
+    });
+  const { strides, dilations, pads } = windowOf("ConvTranspose", rank, kernel, attributes);
   const spatial = x.slice(2).map((length, axis): Dimension => {
-    const stride = strides?.[axis] ?? 1;
-    const extent = (dilations?.[axis] ?? 1) * ((w[axis + 2] as number) - 1) + 1;
-    const cut = (pads?.[axis] ?? 0) + (pads?.[axis + rank] ?? 0);
+    const stride = strides[axis]!;
+    const extent = dilations[axis]! * (kernel[axis]! - 1) + 1;
+    const cut = pads[axis]! + pads[axis + rank]!;
     const extra = output_padding?.[axis] ?? 0;
     if (extra < 0 || extra >= stride)
       throw new StriateError({

@@ -224,7 +224,7 @@ export const AveragePoolGradient: Op<AveragePoolAttributes> = defineOp<AveragePo
 });
 
 /** The axis with as much padding after it as its last window reaches, which may be more than there was. */
-function withOverhang(axis: WindowAxis): WindowAxis {
+export function withOverhang(axis: WindowAxis): WindowAxis {
   const { input, output, kernel, stride, dilation, before, after } = axis;
   return { ...axis, after: Math.max(after, (output - 1) * stride + dilation * (kernel - 1) + 1 - before - input) };
 }

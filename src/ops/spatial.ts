@@ -2,17 +2,19 @@
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
-import { sizeOf } from "../tensor/shape.ts";
+import { allocate } from "../tensor/dtype.ts";
+import { formatShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor, tensor } from "../tensor/tensor.ts";
 import { type AxisMatrix, alongAxis } from "./along.ts";
 import { conv, convInputGradient } from "./conv.ts";
 import { concat, Pad, slice } from "./core/arrange.ts";
 import { zerosLike } from "./core/broadcast.ts";
-import { abs, mul, pow } from "./core/elementwise.ts";
-import { scatterAdd } from "./core/index.ts";
-import { reduceMax } from "./core/reduce.ts";
-import { reshape, reshapeLike, transpose, vector } from "./core/shape.ts";
-import { averagePool, MaxPool, type PoolAttributes } from "./pool.ts";
+import { abs, equal, mul, pow, sqrt, where } from "./core/elementwise.ts";
+import { ScatterElements } from "./core/index.ts";
+import { type ReduceOptions, reduceMax, reduceSum } from "./core/reduce.ts";
+import { reshape, reshapeLike, shapeOf, transpose, vector } from "./core/shape.ts";
+import { averagePool, MaxPool, type PoolAttributes, poolAxes, withOverhang } from "./pool.ts";
+import { padsOf, slide } from "./window.ts";
 
 /** The lengths of axes that must be known. */
 function lengthsOf(subject: string, x: Value, from: number): readonly number[] {
@@ -59,18 +61,57 @@ export function adaptiveMaxPool(x: Value, size: readonly number[]): Value {
   }, x);
 }
 
+/** |x|^p, and from sums of it the p-th root, whose gradient where the sum is 0 is taken as 0. */
+function normOf(subject: string, p: number) {
+  if (!(p > 0 && p < Number.POSITIVE_INFINITY))
+    throw new StriateError({ subject, found: `p = ${p}`, expected: "a number above 0" });
+  const root = (sum: Value): Value => (p === 1 ? sum : p === 2 ? sqrt(sum) : pow(sum, 1 / p));
+  return {
+    power: (x: Value): Value => (p === 1 ? abs(x) : p === 2 ? mul(x, x) : pow(abs(x), p)),
+    root: (sum: Value): Value => {
+      const isEmpty = equal(sum, 0);
+      return where(isEmpty, 0, root(where(isEmpty, 1, sum)));
+    },
+  };
+}
+
 /** (sum under each window of |x|^p)^(1/p); windows lie inside the input or over zeros. */
 export function lpPool(x: Value, p: number, attributes: Partial<PoolAttributes>): Value {
-  const means = averagePool(pow(abs(x), p), { ...attributes, count_include_pad: 1 });
-  return pow(mul(means, sizeOf(attributes.kernel_shape!)), 1 / p);
+  const { power, root } = normOf("lpPool", p);
+  const window = { auto_pad: "NOTSET", ...attributes, count_include_pad: 1 };
+  const overhanging = attributes.ceil_mode === 1;
+  const axes = overhanging ? poolAxes([1, 1, ...lengthsOf("lpPool", x, 2)], { ...window, ceil_mode: 1 }) : [];
+  const explicit = { auto_pad: "NOTSET", ceil_mode: 0, pads: padsOf(axes.map(withOverhang)) };
+  const means = averagePool(power(x), overhanging ? { ...window, ...explicit } : window);
+  return root(mul(means, sizeOf(attributes.kernel_shape!)));
+}
+
+/** (sum over each whole map of |x|^p)^(1/p), spatial axes kept with length 1. */
+export function globalLpPool(x: Value, p: number): Value {
+  const { power, root } = normOf("globalLpPool", p);
+  return root(reduceSum(power(x), overMaps("globalLpPool", x)));
+}
+
+/** The largest element of each whole map, spatial axes kept with length 1. */
+export const globalMaxPool = (x: Value): Value => reduceMax(x, overMaps("globalMaxPool", x));
+
+function overMaps(subject: string, x: Value): ReduceOptions {
+  if (x.shape.length < 3)
+    throw new StriateError({ subject, found: formatShape(x.shape), expected: "[batch, channels, spatial...]" });
+  return { axes: x.shape.slice(2).map((_, axis) => axis + 2), keepDimensions: true };
 }
 
 /** Every window's largest element where it stood, zeros elsewhere (Zeiler and Fergus 2014); windows do not overlap. */
 export function maxUnpoolOfMaxPool(x: Value, attributes: Partial<PoolAttributes>): Value {
   const [largest, indices] = apply(MaxPool, [x], attributes);
-  const flat = (value: Value) => reshape(value, [-1]);
-  return reshapeLike(scatterAdd(zerosLike(flat(x)), flat(indices!), flat(largest!)), x);
+  return maxUnpool(largest!, indices!, zerosLike(x));
 }
+
+/** Elements put at their flat offsets into zeros. */
+export const maxUnpool = (x: Value, indices: Value, zeros: Value): Value => {
+  const [into, at, from] = [zeros, indices, x].map((value) => reshape(value, [-1]));
+  return reshapeLike(apply(ScatterElements, [into, at, from])[0]!, zeros);
+};
 
 /** The largest of every `groupsOf` neighbouring channels. */
 export function maxOverChannels(x: Value, groupsOf: number): Value {
@@ -104,16 +145,16 @@ export interface PatchOptions {
   readonly kernel: readonly number[];
   readonly stride?: readonly number[];
   readonly dilation?: readonly number[];
-  /** Zeros before and after each axis. */
+  /** Zeros before and after each axis, or before each and then after each. */
   readonly padding?: readonly number[];
 }
 
 /** Kernels that pick one element of the window each. */
-function pickers(channels: number, kernel: readonly number[]): Value {
+function pickers(channels: number, kernel: readonly number[], dtype: Value["dtype"]): Value {
   const taps = sizeOf(kernel);
-  const data = new Float32Array(channels * taps * taps);
+  const data = allocate(dtype, channels * taps * taps);
   for (let row = 0; row < channels * taps; row++) data[row * taps + (row % taps)] = 1;
-  return constant(new Tensor("float32", [channels * taps, 1, ...kernel], data));
+  return constant(new Tensor(dtype, [channels * taps, 1, ...kernel], data));
 }
 
 const patchAttributes = (channels: number, { kernel, stride, dilation, padding }: PatchOptions) => {
@@ -123,32 +164,34 @@ const patchAttributes = (channels: number, { kernel, stride, dilation, padding }
     kernel_shape: kernel,
     strides: stride ?? kernel.map(() => 1),
     dilations: dilation ?? kernel.map(() => 1),
-    pads: [...border, ...border],
+    pads: border.length === kernel.length ? [...border, ...border] : border,
   };
 };
 
 /** Patches as columns (Algorithm 1): [batch, channels, ...] to [batch, channels * taps, positions]. */
 export function unfold(x: Value, options: PatchOptions): Value {
   const [channels] = lengthsOf("unfold", x, 1);
-  const columns = conv(x, pickers(channels!, options.kernel), undefined, patchAttributes(channels!, options));
+  const columns = conv(x, pickers(channels!, options.kernel, x.dtype), undefined, patchAttributes(channels!, options));
   return reshape(columns, [0, channels! * sizeOf(options.kernel), -1]);
 }
 
 /** Columns summed back to where patches came from: unfold's transpose, to [batch, channels, ...size]. */
 export function fold(columns: Value, size: readonly number[], options: PatchOptions): Value {
-  const [batch, rows] = lengthsOf("fold", columns, 0);
-  const { kernel, stride, dilation, padding } = options;
-  const channels = rows! / sizeOf(kernel);
-  const positions = size.map(
-    (length, axis) =>
-      Math.floor(
-        (length + 2 * (padding?.[axis] ?? 0) - (dilation?.[axis] ?? 1) * (kernel[axis]! - 1) - 1) /
-          (stride?.[axis] ?? 1),
-      ) + 1,
-  );
-  const maps = reshape(columns, [0, rows!, ...positions]);
-  const shape = vector([batch!, channels, ...size]);
-  return convInputGradient(maps, pickers(channels, kernel), shape, patchAttributes(channels, options));
+  const rows = columns.shape[1];
+  const { kernel } = options;
+  const channels = typeof rows === "number" ? rows / sizeOf(kernel) : Number.NaN;
+  const attributes = { auto_pad: "NOTSET", ...patchAttributes(channels, options) };
+  const { axes } = slide("fold", size, kernel, attributes);
+  const positions = axes!.map(({ output }) => output);
+  if (columns.shape.length !== 3 || !Number.isInteger(channels) || columns.shape[2] !== sizeOf(positions))
+    throw new StriateError({
+      subject: "fold",
+      found: `columns of ${formatShape(columns.shape)}`,
+      expected: `[batch, channels * ${sizeOf(kernel)}, ${sizeOf(positions)}] for maps of ${formatShape(size)}`,
+    });
+  const maps = reshape(columns, [0, 0, ...positions]);
+  const shape = concat([slice(shapeOf(columns), { axis: 0, start: 0, end: 1 }), vector([channels, ...size])], 0);
+  return convInputGradient(maps, pickers(channels, kernel, columns.dtype), shape, attributes);
 }
 
 /** Borders by PyTorch's names for them, and ONNX's. */

@@ -41,15 +41,20 @@ interface Rounding {
   readonly ceil?: boolean;
 }
 
-/** The geometry along each spatial axis; a dimension that has only a name gives an output that has only a name. */
-export function slide(
+/** Strides, dilations and pads, one for each spatial axis, whatever is left out written out. */
+interface Window {
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly number[];
+}
+
+/** @throws StriateError unless there is a kernel, stride, dilation and padding in range for each of `rank` axes */
+export function windowOf(
   subject: string,
-  spatial: readonly Dimension[],
+  rank: number,
   kernel: readonly number[],
   attributes: WindowAttributes,
-  { ceil = false }: Rounding = {},
-): { readonly shape: Dimension[]; readonly axes: WindowAxis[] | undefined } {
-  const rank = spatial.length;
+): Window {
   const each = (given: readonly number[] | undefined, missing: number) =>
     given ?? new Array<number>(rank).fill(missing);
   if (!paddings.includes(attributes.auto_pad))
@@ -76,6 +81,19 @@ export function slide(
         found: `${name} ${values.join("x")}`,
         expected: `whole numbers from ${least}`,
       });
+  return { strides, dilations, pads };
+}
+
+/** The geometry along each spatial axis; a dimension that has only a name gives an output that has only a name. */
+export function slide(
+  subject: string,
+  spatial: readonly Dimension[],
+  kernel: readonly number[],
+  attributes: WindowAttributes,
+  { ceil = false }: Rounding = {},
+): { readonly shape: Dimension[]; readonly axes: WindowAxis[] | undefined } {
+  const rank = spatial.length;
+  const { strides, dilations, pads } = windowOf(subject, rank, kernel, attributes);
   const axes = spatial.map((length, axis): WindowAxis | string => {
     const [k, stride, dilation] = [kernel[axis]!, strides[axis]!, dilations[axis]!];
     const extent = dilation * (k - 1) + 1;
