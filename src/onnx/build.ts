@@ -8,9 +8,10 @@ import { operators } from "../ops/registry.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compositions } from "./compose.ts";
 import { attributeTypes } from "./encode.ts";
-import { domainOf, opsetOf } from "./file.ts";
+import { opsetOf } from "./file.ts";
 import { attributeValue, type Composition, type NodeForm } from "./form.ts";
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "./generated/onnx_pb.ts";
+import { domainOf } from "./parts.ts";
 import { decodeTensor } from "./tensor.ts";
 import { upgraded } from "./upgrade.ts";
 

@@ -8,9 +8,10 @@ import { operators } from "../ops/registry.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Builder } from "./build.ts";
-import { domainOf, functionsOf, opsetOf, parseModel, typeOf } from "./file.ts";
+import { functionsOf, opsetOf, parseModel, typeOf } from "./file.ts";
 import type { Composition } from "./form.ts";
 import type { GraphProto, NodeProto } from "./generated/onnx_pb.ts";
+import { domainOf } from "./parts.ts";
 import { decodeTensor } from "./tensor.ts";
 
 export interface DecodedModel {

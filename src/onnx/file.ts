@@ -13,27 +13,32 @@ import {
   type OperatorSetIdProto,
   type ValueInfoProto,
 } from "./generated/onnx_pb.ts";
+import { checkNames, domainOf } from "./parts.ts";
+import { checkWire, WireError } from "./wire.ts";
 
 const oldestOpset = 1;
 const newestOpset = 28;
 
-/** @throws StriateError for bytes that are not an ONNX model */
+/**
+ * The message that a file is.
+ * @throws StriateError for bytes that are not an ONNX model, and for names that stand for two things
+ */
 export function parseModel(bytes: Uint8Array, subject: string): ModelProto {
   const expected = "an ONNX model";
   const mend = "Give a file that was exported as .onnx";
   let model: ModelProto;
   try {
-    model = fromBinary(ModelProtoSchema, bytes);
+    checkWire(ModelProtoSchema, bytes);
+    model = fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
   } catch (cause) {
-    throw new StriateError({ subject, found: "bytes that are not in ONNX's format", expected, mend, cause });
+    const why = cause instanceof WireError ? ` (${cause.message})` : "";
+    throw new StriateError({ subject, found: `bytes that are not in ONNX's format${why}`, expected, mend, cause });
   }
   if (!model.graph || model.irVersion < 1n || model.opsetImport.length === 0)
     throw new StriateError({ subject, found: "no graph and no operator set", expected, mend });
+  checkNames(model, subject);
   return model;
 }
-
-/** The standard domain has two names. */
-export const domainOf = ({ domain }: { readonly domain: string }): string => (domain === "ai.onnx" ? "" : domain);
 
 /**
  * The version of the standard operator set.
