@@ -4,8 +4,9 @@ import { StriateError } from "../errors.ts";
 import { type Graph, makeGraph, variablesOf } from "../graph/graph.ts";
 import { type Dimension, inputValue } from "../graph/value.ts";
 import { type Layer, Scope } from "../nn/scope.ts";
-import { decode } from "../onnx/decode.ts";
+import { type DecodeOptions, decode } from "../onnx/decode.ts";
 import { encode } from "../onnx/encode.ts";
+import { readExternalData } from "../onnx/external.ts";
 import { readFile, writeFileAtomic } from "../platform/files.ts";
 import { encodeSafetensors } from "../tensor/safetensors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -92,8 +93,8 @@ export class Model {
    * @param subject what to call the file in errors
    * @throws StriateError for bytes that are not an ONNX model that Striate can run
    */
-  static fromOnnx(bytes: Uint8Array, subject = "model"): Model {
-    const { graph, variables, metadata } = decode(bytes, subject);
+  static fromOnnx(bytes: Uint8Array, subject = "model", options: Pick<DecodeOptions, "externalData"> = {}): Model {
+    const { graph, variables, metadata } = decode(bytes, subject, options);
     if (graph.inputs.length === 0 || graph.outputs.size === 0)
       throw new StriateError({ subject, found: "a graph without inputs or outputs", expected: "at least one of each" });
     const kept = (key: string): unknown => parseMetadata(metadata[`striate.${key}`], key, subject);
@@ -127,5 +128,20 @@ function parseMetadata(text: string | undefined, key: string, subject: string): 
   }
 }
 
-/** Reads a model from an ONNX file. */
-export const load = async (path: string): Promise<Model> => Model.fromOnnx(await readFile(path), path);
+export interface LoadOptions {
+  /**
+   * The folder in which the file may keep weights in other files; without it a file that does is refused. Nothing
+   * outside it is read: no absolute path, no `..`, no link of any kind.
+   */
+  readonly externalData?: string;
+}
+
+/**
+ * Reads a model from an ONNX file.
+ * @throws StriateError for a file that is not there, is not an ONNX model, or asks for what Striate does not have
+ */
+export async function load(path: string, { externalData }: LoadOptions = {}): Promise<Model> {
+  const bytes = await readFile(path);
+  if (externalData === undefined) return Model.fromOnnx(bytes, path);
+  return Model.fromOnnx(bytes, path, { externalData: await readExternalData(bytes, path, externalData) });
+}

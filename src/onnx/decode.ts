@@ -8,6 +8,7 @@ import { operators } from "../ops/registry.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Builder } from "./build.ts";
+import { attachExternalData, type ExternalData } from "./external.ts";
 import { functionsOf, opsetOf, parseModel, typeOf } from "./file.ts";
 import type { Composition } from "./form.ts";
 import type { GraphProto, NodeProto } from "./generated/onnx_pb.ts";
@@ -26,6 +27,8 @@ export interface DecodeOptions {
   readonly known?: ReadonlyMap<string, Tensor>;
   /** Operators that Striate does not have, as more graph: by `domain:name`. */
   readonly compositions?: ReadonlyMap<string, Composition>;
+  /** Data that the file keeps in other files, from a folder that the user allows (`readExternalData`). */
+  readonly externalData?: ExternalData;
 }
 
 /**
@@ -37,6 +40,7 @@ export interface DecodeOptions {
  */
 export function decode(bytes: Uint8Array, subject = "model", options: DecodeOptions = {}): DecodedModel {
   const model = parseModel(bytes, subject);
+  if (options.externalData) attachExternalData(model, options.externalData, subject);
   const proto = model.graph!;
   const values = new Map<string, Value>();
   const variables = new Map<string, Tensor>();

@@ -21,6 +21,13 @@ export interface FolderEntry {
   readonly isFolder: boolean;
 }
 
+/** An open file of which parts are read. */
+export interface InsideFile {
+  /** @throws StriateError when the file ends before the range does */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
 /** A number of bytes as people read it: `9.7 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ["bytes", "kB", "MB", "GB", "TB"];

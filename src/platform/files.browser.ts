@@ -2,9 +2,23 @@
  * Files in a browser: paths are URLs, relative to the page, and reading is fetching. There are no folders.
  */
 import { StriateError } from "../errors.ts";
-import { type FolderEntry, formatBytes, type GunzipOptions, gunzipFailures, type ReadOptions } from "./file-terms.ts";
+import {
+  type FolderEntry,
+  formatBytes,
+  type GunzipOptions,
+  gunzipFailures,
+  type InsideFile,
+  type ReadOptions,
+} from "./file-terms.ts";
 
-export { type FolderEntry, formatBytes, type GunzipOptions, isGzip, type ReadOptions } from "./file-terms.ts";
+export {
+  type FolderEntry,
+  formatBytes,
+  type GunzipOptions,
+  type InsideFile,
+  isGzip,
+  type ReadOptions,
+} from "./file-terms.ts";
 
 const defaultMaximumBytes = 2 ** 31;
 
@@ -42,6 +56,20 @@ export async function readFile(path: string, options: ReadOptions = {}): Promise
     if (cause instanceof StriateError) throw cause;
     throw new StriateError({ subject: path, found: "the transfer broke off", mend: "Try again", cause });
   }
+}
+
+/**
+ * A page has no folders in which a file that someone else named could be kept.
+ *
+ * @throws StriateError always.
+ */
+export async function openInside(folder: string, name: string): Promise<InsideFile> {
+  throw new StriateError({
+    subject: `"${name}" in ${folder}`,
+    found: "a file that another one names, in a browser",
+    expected: "one file",
+    mend: "Export the model with its weights inside",
+  });
 }
 
 /**

@@ -2,13 +2,28 @@
  * Files in Node. The browser's twin is files.browser.ts: the same exports over URLs.
  */
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { createGunzip } from "node:zlib";
 import { StriateError } from "../errors.ts";
-import { type FolderEntry, formatBytes, type GunzipOptions, gunzipFailures, type ReadOptions } from "./file-terms.ts";
+import {
+  type FolderEntry,
+  formatBytes,
+  type GunzipOptions,
+  gunzipFailures,
+  type InsideFile,
+  type ReadOptions,
+} from "./file-terms.ts";
 
-export { type FolderEntry, formatBytes, type GunzipOptions, isGzip, type ReadOptions } from "./file-terms.ts";
+export {
+  type FolderEntry,
+  formatBytes,
+  type GunzipOptions,
+  type InsideFile,
+  isGzip,
+  type ReadOptions,
+} from "./file-terms.ts";
 
 /** The most bytes of a file that are read unless told otherwise: 2 GiB. */
 const defaultMaximumBytes = 2 ** 31;
@@ -41,12 +56,12 @@ async function describe(path: string) {
   return { size: facts.size, isFolder: facts.isDirectory(), isRegular: facts.isFile() };
 }
 
-/** A regular file of `size` bytes, as it is now: shorter when it has shrunk since, never longer. */
-async function readWhole(handle: FileHandle, size: number): Promise<Uint8Array<ArrayBuffer>> {
+/** So many bytes of a regular file, as it is now: fewer when it has shrunk since, never more. */
+async function readWhole(handle: FileHandle, size: number, start = 0): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(size);
   let filled = 0;
   while (filled < size) {
-    const { bytesRead } = await handle.read(bytes, filled, Math.min(size - filled, 2 ** 30), filled);
+    const { bytesRead } = await handle.read(bytes, filled, Math.min(size - filled, 2 ** 30), start + filled);
     if (bytesRead === 0) return bytes.slice(0, filled);
     filled += bytesRead;
   }
@@ -64,6 +79,59 @@ async function readStream(handle: FileHandle, path: string, maximumBytes: number
   }
   return concatenate(chunks, total);
 }
+
+/**
+ * A file that someone else named, opened only if it lies inside a folder: `name` is relative, its parts separated by
+ * `/`. Links of any kind are refused: symbolic ones on the way or at the end, and files with a second name elsewhere.
+ *
+ * @throws StriateError naming the folder and the name
+ */
+export async function openInside(folder: string, name: string): Promise<InsideFile> {
+  const subject = `"${name}" in ${folder}`;
+  const refuse = (found: string, expected: string) => new StriateError({ subject, found, expected });
+  const parts = name.split("/");
+  const isPlain = (part: string) => part !== "" && part !== "." && part !== ".." && !/[\\:\0]/.test(part);
+  if (!parts.every(isPlain)) throw refuse("a name that may lead out of the folder", "a relative path of plain names");
+  try {
+    let path = await realpath(folder);
+    for (const [index, part] of parts.entries()) {
+      path = join(path, part);
+      const facts = await lstat(path);
+      if (facts.isSymbolicLink()) throw refuse("a symbolic link", "a file of its own");
+      if (index < parts.length - 1 && !facts.isDirectory())
+        throw refuse("part of the path that is no folder", "folders");
+    }
+    // What was looked at may have been replaced since: what was opened is looked at again. A pipe would wait for a writer.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const facts = await handle.stat();
+      if (!facts.isFile()) throw refuse("no regular file", "a file");
+      if (facts.nlink > 1) throw refuse("a file with a second name (a hard link)", "a file of its own");
+      const now = await stat(path);
+      if ((await realpath(path)) !== path || now.ino !== facts.ino || now.dev !== facts.dev)
+        throw refuse("a path that changed while it was opened", "one that stays");
+      return insideFile(handle, facts.size, subject);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  } catch (error) {
+    throw fileError(join(folder, name), error, "read");
+  }
+}
+
+const insideFile = (handle: FileHandle, size: number, subject: string): InsideFile => ({
+  read: async (offset, length) => {
+    const bytes = offset + length <= size ? await readWhole(handle, length, offset) : new Uint8Array();
+    if (bytes.length === length) return bytes;
+    throw new StriateError({
+      subject,
+      found: `${size} bytes`,
+      expected: `${offset + length}, for ${length} from ${offset} on`,
+    });
+  },
+  close: () => handle.close(),
+});
 
 /**
  * Writes a file so that it is either there whole or not at all: to a temporary file in the same folder, flushed to the
