@@ -1,8 +1,18 @@
 /** The standard's operators over the axes of maps and signals that are compositions. https://onnx.ai/onnx/operators/ */
 import { StriateError } from "../errors.ts";
-import { constantOf, type Value } from "../graph/value.ts";
-import { cast } from "../ops/core/elementwise.ts";
+import { apply } from "../graph/op.ts";
+import { constant, constantOf, fixedShape, type Value } from "../graph/value.ts";
+import { pad } from "../ops/core/arrange.ts";
+import { zerosLike } from "../ops/core/broadcast.ts";
+import { add, cast, div, mul } from "../ops/core/elementwise.ts";
+import { Mod } from "../ops/core/functions.ts";
+import { shapeFrom } from "../ops/core/shape.ts";
 import { discreteFourierTransform } from "../ops/fourier.ts";
+import { MaxPool, type PoolAttributes } from "../ops/pool.ts";
+import { fold, globalLpPool, globalMaxPool, lpPool, maxUnpool } from "../ops/spatial.ts";
+import { windowOf } from "../ops/window.ts";
+import { formatShape, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { scalar } from "../tensor/tensor.ts";
 import type { Composition, NodeForm } from "./form.ts";
 
 const first = ({ inputs, type }: NodeForm): Value => {
@@ -31,5 +41,83 @@ const fourier: Composition = (form) => {
   return [cast(discreteFourierTransform(cast(x, "float64"), options), x.dtype)];
 };
 
+const maxima = (form: NodeForm): readonly [Value, Value] =>
+  apply(MaxPool, [first(form)], form.attributes) as [Value, Value];
+
+/** Max pooling whose indices count the elements of each map by columns, not by rows. */
+const maxPoolByColumns: Composition = (form) => {
+  const { storage_order, ...attributes } = form.attributes;
+  if (storage_order !== 1)
+    throw new StriateError({ subject: "MaxPool", found: `storage_order ${storage_order}`, expected: "0 or 1" });
+  const [largest, indices] = maxima({ ...form, attributes });
+  const lengths = numbersAlong(form, first(form), 2);
+  const map = whole(sizeOf(lengths));
+  const rowMajor = stridesOf(lengths);
+  const columnMajor = stridesOf(lengths.toReversed()).toReversed();
+  const places = lengths.map((length, axis) =>
+    mul(remainder(div(indices, whole(rowMajor[axis]!)), whole(length)), whole(columnMajor[axis]!)),
+  );
+  return [largest, places.reduce(add, mul(div(indices, map), map))];
+};
+
+const whole = (number: number): Value => constant(scalar(number, "int64"));
+const remainder = (left: Value, right: Value): Value => apply(Mod, [left, right])[0]!;
+
+/** The lengths of axes from one on, which must be known. */
+function numbersAlong({ type }: NodeForm, x: Value, from: number): readonly number[] {
+  const shape = fixedShape({ dtype: x.dtype, shape: x.shape.slice(from) });
+  if (shape) return shape;
+  throw new StriateError({
+    subject: type,
+    found: `an operand of ${formatShape(x.shape)}`,
+    expected: "known lengths of the spatial axes",
+  });
+}
+
+/** Maxima put back where they stood, into maps of the size that the pooling's windows cover, or a given one. */
+const unpool: Composition = (form) => {
+  const [x, indices, shape] = form.inputs;
+  const { kernel_shape = [], ...attributes } = form.attributes as Partial<PoolAttributes>;
+  const spatial = numbersAlong(form, first(form), 2);
+  const { strides, pads } = windowOf("MaxUnpool", spatial.length, kernel_shape, { auto_pad: "NOTSET", ...attributes });
+  const covered = spatial.map(
+    (length, axis) => (length - 1) * strides[axis]! + kernel_shape[axis]! - pads[axis]! - pads[axis + spatial.length]!,
+  );
+  const wanted = shape ? (shapeFrom(shape, "MaxUnpool").slice(2) as readonly number[]) : covered;
+  if (!indices || wanted.length !== covered.length || [...covered, ...wanted].some((length) => !(length >= 1)))
+    throw new StriateError({
+      subject: "MaxUnpool",
+      found: `maps of ${formatShape(spatial)} to ${formatShape(wanted)}, through ${formatShape(covered)}`,
+      expected: "indices, and a size above 0 along each spatial axis",
+    });
+  const longer = (value: Value, from: readonly number[], to: readonly number[]) =>
+    pad(value, [[0, 0], [0, 0], ...to.map((length, axis): [number, number] => [0, length - from[axis]!])]);
+  return [longer(maxUnpool(x!, indices, longer(zerosLike(x!), spatial, covered)), covered, wanted)];
+};
+
+/** Columns summed back to where patches came from. */
+const columnsToImage: Composition = (form) => {
+  const [, size, kernel] = form.inputs.map((input, index) => (input && index > 0 ? numbersOf(form, input) : undefined));
+  const { dilations: dilation, pads: padding, strides: stride } = form.attributes as Partial<PoolAttributes>;
+  return [fold(first(form), size ?? [], { kernel: kernel ?? [], dilation, padding, stride })];
+};
+
+/** The numbers of an operand that the graph must know. */
+const numbersOf = ({ type }: NodeForm, value: Value): readonly number[] =>
+  shapeFrom(value, type).map((length) => {
+    if (typeof length === "number") return length;
+    throw new StriateError({ subject: type, found: `a length of ${length}`, expected: "a number" });
+  });
+
+const powerOf = ({ attributes: { p = 2, ...window } }: NodeForm) => ({ p: Number(p), window });
+
 /** By the name of an operator of the standard domain. */
-export const spatialCompositions: readonly (readonly [string, Composition])[] = [["DFT", fourier]];
+export const spatialCompositions: readonly (readonly [string, Composition])[] = [
+  ["Col2Im", columnsToImage],
+  ["DFT", fourier],
+  ["GlobalLpPool", (form) => [globalLpPool(first(form), powerOf(form).p)]],
+  ["GlobalMaxPool", (form) => [globalMaxPool(first(form))]],
+  ["LpPool", (form) => [lpPool(first(form), powerOf(form).p, powerOf(form).window)]],
+  ["MaxPoolByColumns", maxPoolByColumns],
+  ["MaxUnpool", unpool],
+];

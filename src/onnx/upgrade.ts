@@ -2,9 +2,13 @@
 import { StriateError } from "../errors.ts";
 import type { AttributeValue } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
+import type { ConvTransposeAttributes } from "../ops/conv.ts";
+import { expand } from "../ops/core/broadcast.ts";
 import { cast } from "../ops/core/elementwise.ts";
-import { unsqueeze, vector } from "../ops/core/shape.ts";
+import { reshape, unsqueeze, vector } from "../ops/core/shape.ts";
+import { windowOf } from "../ops/window.ts";
 import { isFloat } from "../tensor/dtype.ts";
+import { formatShape } from "../tensor/shape.ts";
 import { scalar, tensor } from "../tensor/tensor.ts";
 import type { NodeForm } from "./form.ts";
 
@@ -64,6 +68,12 @@ function upsample(form: NodeForm): NodeForm {
   return { ...form, type: "Resize", inputs: [x, undefined, scales], attributes: asymmetric(String(mode)) };
 }
 
+/** Before operator set 7, the scales of a map's two axes were attributes of their own. */
+function scalesOfTwoAxes({ attributes, ...form }: NodeForm): NodeForm {
+  const { height_scale = 1, width_scale = 1, ...others } = attributes;
+  return { ...form, attributes: { ...others, scales: [1, 1, Number(height_scale), Number(width_scale)] } };
+}
+
 const asymmetric = (mode: string): Record<string, AttributeValue> => ({
   mode: mode === "bilinear" ? "linear" : mode,
   coordinate_transformation_mode: "asymmetric",
@@ -90,6 +100,59 @@ function namedType(form: NodeForm): NodeForm {
   if (to === undefined)
     throw new StriateError({ subject: "Cast", found: `type ${form.attributes.to}`, expected: "a type's name" });
   return { ...form, attributes: { ...form.attributes, to } };
+}
+
+/** Before operator set 21, group normalisation had one scale and one bias for each group, not for each channel. */
+function scalesOfChannels(form: NodeForm): NodeForm {
+  const [x, ...weights] = form.inputs;
+  const channels = x?.shape[1];
+  const groups = Number(form.attributes.num_groups);
+  if (typeof channels !== "number" || channels % groups !== 0 || weights.some((each) => each?.shape[0] !== groups))
+    throw new StriateError({
+      subject: "GroupNormalization",
+      found: `${channels} channels, ${groups} groups, ${weights.map((each) => each?.shape[0]).join(" and ")} weights`,
+      expected: "whole groups of channels, and a scale and a bias for each group",
+    });
+  const each = (value: Value): Value =>
+    reshape(expand(unsqueeze(value, [1]), vector([groups, channels / groups])), [channels]);
+  return { ...form, inputs: [x, ...weights.map((value) => value && each(value))] };
+}
+
+/**
+ * A transposed convolution with its padding written out: what `output_shape` (or "same": the input's size times the
+ * stride) leaves of the largest output is cut, or where that is too small added at the end.
+ */
+function explicitPadding(form: NodeForm): Partial<NodeForm> | undefined {
+  const { auto_pad = "NOTSET", output_shape, ...attributes } = form.attributes;
+  const kernel = form.inputs[1]?.shape.slice(2) as readonly number[];
+  const spatial = form.inputs[0]?.shape.slice(2) ?? [];
+  if ((auto_pad === "NOTSET" && !output_shape) || !form.inputs[1]) return undefined;
+  const written = { pads: undefined, output_padding: undefined, ...attributes } as Partial<ConvTransposeAttributes>;
+  const { output_padding } = written;
+  const wanted = output_shape as readonly number[] | undefined;
+  const { strides, dilations } = windowOf("ConvTranspose", spatial.length, kernel, {
+    ...written,
+    auto_pad: String(auto_pad),
+    pads: undefined,
+  });
+  if (auto_pad === "VALID" && !wanted) return { attributes: without(attributes, "pads") };
+  const cuts = kernel.map((length, axis) => {
+    const [stride, size] = [strides[axis]!, spatial[axis]!];
+    const reach = dilations[axis]! * (length - 1) + 1 + (output_padding?.[axis] ?? 0) - stride;
+    if (!wanted) return reach;
+    return stride * (size as number) + reach - wanted[axis]!;
+  });
+  if (cuts.some((cut) => !Number.isSafeInteger(cut)) || (wanted && wanted.length !== kernel.length))
+    throw new StriateError({
+      subject: "ConvTranspose",
+      found: `output_shape [${wanted}] for an input of ${formatShape(spatial)}`,
+      expected: "a number for each spatial axis, and known lengths of them",
+    });
+  const halves = cuts.map((cut) => Math.floor(Math.max(0, cut) / 2));
+  const others = cuts.map((cut, axis) => Math.max(0, cut) - halves[axis]!);
+  const pads = auto_pad === "SAME_UPPER" ? [...halves, ...others] : [...others, ...halves];
+  const added = cuts.map((cut, axis) => (output_padding?.[axis] ?? 0) + Math.max(0, -cut));
+  return { attributes: { ...attributes, pads, output_padding: added } };
 }
 
 const reductions = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"];
@@ -120,6 +183,7 @@ const upgrades: readonly Upgrade[] = [
         attributes: { axis: 1, ...form.attributes },
       }),
   },
+  { before: 7, of: ["Upsample"], upgrade: scalesOfTwoAxes },
   { before: 10, of: ["Upsample"], upgrade: upsample },
   {
     before: 11,
@@ -135,6 +199,7 @@ const upgrades: readonly Upgrade[] = [
     of: ["Concat"],
     upgrade: (form) => ({ ...form, attributes: { axis: 1, ...form.attributes } }),
   },
+  { before: 21, of: ["GroupNormalization"], upgrade: scalesOfChannels },
   { before: 6, of: ["Cast"], upgrade: namedType },
   { before: 7, of: ["Gemm"], upgrade: dropping("broadcast") },
   {
@@ -165,8 +230,14 @@ export function upgraded(form: NodeForm): NodeForm {
 const specialForms: Readonly<Record<string, (form: NodeForm) => Partial<NodeForm> | undefined>> = {
   Cast: ({ attributes: { to, ...others } }) =>
     to === 10 || to === 16 ? { attributes: { ...others, to: 1 } } : undefined,
+  ConvTranspose: explicitPadding,
   Dropout: ({ outputs }) => (outputs > 1 ? { type: "DropoutWithMask" } : undefined),
   MatMul: ({ inputs }) => (inputs.some((each) => each?.shape.length === 1) ? { type: "MatMulOfVector" } : undefined),
+  MaxPool: (form) => {
+    const { storage_order } = form.attributes;
+    if (storage_order === undefined) return undefined;
+    return storage_order === 0 ? dropping("storage_order")(form) : { type: "MaxPoolByColumns" };
+  },
   Pow: ({ inputs: [base, exponent] }) => {
     if (!base || !exponent || base.dtype === exponent.dtype) return undefined;
     if (!isFloat(base.dtype) && isFloat(exponent.dtype)) return { type: "PowOfWhole" };

@@ -9,6 +9,7 @@ export interface AxisResize {
   readonly scale: number;
   /** The part of the axis that `tf_crop_and_resize` takes, in fractions of it. */
   readonly crop: readonly [number, number];
+  readonly antialias: boolean;
   readonly mode: string;
   readonly coordinates: string;
   readonly rounding: string;
@@ -45,20 +46,31 @@ const roundings: Readonly<Record<string, (place: number) => number>> = {
   ceil: Math.ceil,
 };
 
-/** Keys' cubic convolution kernel: weights of the four elements about a place, `part` of the way between two. */
-function cubicWeights(part: number, a: number): number[] {
-  const near = (distance: number) => ((a + 2) * distance - (a + 3)) * distance * distance + 1;
-  const far = (distance: number) => a * (((distance - 5) * distance + 8) * distance - 4);
-  return [far(1 + part), near(part), near(1 - part), far(2 - part)];
-}
+/** What an element this far from a place weighs: by linear interpolation, or by Keys' cubic convolution kernel. */
+const kernels: Readonly<Record<string, { readonly reach: number; weight(distance: number, a: number): number }>> = {
+  linear: { reach: 1, weight: (distance) => 1 - distance },
+  cubic: {
+    reach: 2,
+    weight: (distance, a) =>
+      distance <= 1
+        ? ((a + 2) * distance - (a + 3)) * distance * distance + 1
+        : a * (((distance - 5) * distance + 8) * distance - 4),
+  },
+};
 
-/** The first element that a place takes from, and the weights of it and those after it. */
-function taps(place: number, { mode, rounding, cubic }: AxisResize): { first: number; weights: readonly number[] } {
-  if (mode === "nearest") return { first: roundings[rounding]!(place), weights: [1] };
-  const below = Math.floor(place);
-  const part = place - below;
-  if (mode === "linear") return { first: below, weights: [1 - part, part] };
-  return { first: below - 1, weights: cubicWeights(part, cubic) };
+/**
+ * The first element that a place takes from, and the weights of it and those after it. Against aliasing, where elements
+ * grow fewer the kernel grows as wide as they lie apart.
+ */
+function taps(place: number, axis: AxisResize): { first: number; weights: readonly number[] } {
+  if (axis.mode === "nearest") return { first: roundings[axis.rounding]!(place), weights: [1] };
+  const { reach, weight } = kernels[axis.mode]!;
+  const step = axis.antialias ? Math.min(axis.scale, 1) : 1;
+  const first = Math.floor(place - reach / step) + 1;
+  const count = Math.ceil(place + reach / step) - first;
+  const weights = Array.from({ length: count }, (_, tap) => weight(Math.abs(first + tap - place) * step, axis.cubic));
+  const total = step < 1 ? weights.reduce((sum, each) => sum + each, 0) : 1;
+  return { first, weights: weights.map((each) => each / total) };
 }
 
 /** @throws StriateError for a mode that ONNX does not have */
@@ -87,7 +99,8 @@ export function resizeMatrix(axis: AxisResize): AxisMatrix {
     const place = placeOf(row, axis);
     if (isOutside(place, axis)) continue;
     const { first, weights } = taps(place, axis);
-    const excluded = (tap: number) => axis.excludeOutside && axis.mode === "cubic" && (tap < 0 || tap >= input);
+    const excludes = axis.excludeOutside && (axis.mode === "cubic" || axis.antialias);
+    const excluded = (tap: number) => excludes && (tap < 0 || tap >= input);
     const kept = weights.map((weight, tap) => (excluded(first + tap) ? 0 : weight));
     const total = axis.excludeOutside ? kept.reduce((sum, weight) => sum + weight, 0) : 1;
     kept.forEach((weight, tap) => {

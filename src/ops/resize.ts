@@ -63,8 +63,6 @@ const named = (length: string, scale: number): string =>
 function resized(shape: readonly Dimension[], settings: Settings, attributes: ResizeAttributes): Resized[] {
   const { mode, coordinate_transformation_mode, nearest_mode, keep_aspect_ratio_policy: policy } = attributes;
   checkModes(mode, coordinate_transformation_mode, nearest_mode);
-  if (attributes.antialias !== 0)
-    throw new StriateError({ subject: "Resize", found: "antialias", expected: "none: it is not supported" });
   const [region, scales, sizes] = settings;
   const axes = (attributes.axes ?? shape.map((_, axis) => axis)).map((axis) =>
     normaliseAxis(axis, shape.length, "Resize"),
@@ -112,8 +110,10 @@ function changes(
         mend: "Bind the named dimensions first",
       });
     const { mode, nearest_mode: rounding, cubic_coeff_a: cubic } = attributes;
-    const excludeOutside = attributes.exclude_outside === 1;
-    return [{ axis, change: { input, output, scale, crop, mode, coordinates, rounding, cubic, excludeOutside } }];
+    const [antialias, excludeOutside] = [attributes.antialias === 1, attributes.exclude_outside === 1];
+    return [
+      { axis, change: { input, output, scale, crop, antialias, mode, coordinates, rounding, cubic, excludeOutside } },
+    ];
   });
 }
 

@@ -46,6 +46,7 @@ const resizings: readonly Attributes[] = [
     ),
   ),
   { mode: "cubic", cubic_coeff_a: -0.5, exclude_outside: 1 },
+  ...["linear", "cubic"].flatMap((mode) => [0, 1].map((exclude_outside) => ({ mode, antialias: 1, exclude_outside }))),
 ];
 
 export const resizeCases: readonly OpCase[] = [
