@@ -13,6 +13,7 @@ import * as logic from "./core/logic.ts";
 import * as order from "./core/order.ts";
 import * as reduce from "./core/reduce.ts";
 import * as shape from "./core/shape.ts";
+import * as depthSpace from "./depth-space.ts";
 import * as dropout from "./dropout.ts";
 import * as localNormalisation from "./local-normalisation.ts";
 import * as matmul from "./matmul.ts";
@@ -27,6 +28,7 @@ const families = [
   batchNormalisation,
   broadcast,
   conv,
+  depthSpace,
   dropout,
   elementwise,
   functions,

@@ -10,6 +10,7 @@ import { Max, Min } from "../../ops/core/functions.ts";
 import { ReduceSum, reduceSum } from "../../ops/core/reduce.ts";
 import { reshape, shapeFrom, transpose } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
+import { DepthToSpace, SpaceToDepth } from "../../ops/depth-space.ts";
 import { gemm, matmul } from "../../ops/matmul.ts";
 import {
   AveragePool,
@@ -22,6 +23,7 @@ import {
 } from "../../ops/pool.ts";
 import { repeatNearest } from "../../ops/resize.ts";
 import { padsOf, type WindowAxis } from "../../ops/window.ts";
+import type { DType } from "../../tensor/dtype.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { resizeRules } from "./resize-rules.ts";
@@ -210,21 +212,18 @@ const reduceSumRule: LoweringRule = ([x, axes], node) => {
   return [reduceSum(reduceSum(reshape(x!, [batch!, channels!, sizeOf(spatial)]), { axes: [2] }), { axes: [0] })];
 };
 
-/** Of 16-bit integers, which ONNX Runtime cannot compare: by 32 bits. */
-const narrowRule: LoweringRule = (inputs, node) => {
-  const dtype = inputs[0]!.dtype;
-  if (dtype !== "int16" && dtype !== "uint16") return undefined;
-  return [
-    cast(
-      apply(
-        node.op,
-        inputs.map((input) => cast(input!, "int32")),
-        node.attributes,
-      )[0]!,
-      dtype,
-    ),
-  ];
-};
+/** Of element types that ONNX Runtime's operator lacks: by one that holds all their values. */
+const through =
+  (wide: DType, ...narrow: readonly DType[]): LoweringRule =>
+  (inputs, node) => {
+    const { dtype } = inputs[0]!;
+    if (!narrow.includes(dtype)) return undefined;
+    const operands = inputs.map((input) => cast(input!, wide));
+    return [cast(apply(node.op, operands, node.attributes)[0]!, dtype)];
+  };
+
+const narrowRule = through("int32", "int16", "uint16");
+const rearrangeRule = through("float64", "bool", "int8", "int16", "uint16", "int32", "uint32");
 
 const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
   ...resizeRules,
@@ -233,11 +232,13 @@ const pairs: readonly (readonly [{ readonly name: string }, LoweringRule])[] = [
   [ConvWeightGradient, weightGradientRule],
   [AveragePoolGradient, averagePoolGradientRule],
   [MaxPoolGradient, maxPoolGradientRule],
+  [DepthToSpace, rearrangeRule],
   [Max, narrowRule],
   [Min, narrowRule],
   [MaxPool, poolRule],
   [AveragePool, averagePoolRule],
   [ReduceSum, reduceSumRule],
+  [SpaceToDepth, rearrangeRule],
   [ReluGradient, ([y, g]) => [mul(g!, isPositive(y!))]],
 ];
 

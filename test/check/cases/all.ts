@@ -4,6 +4,7 @@ import { activationCases } from "./activation.ts";
 import { convCases, convGradientCases, convTransposeCases } from "./conv.ts";
 import { arrangeCases, broadcastCases, reduceCases, shapeCases } from "./core.ts";
 import { dropoutCases, matmulCases, softmaxCases } from "./dense.ts";
+import { depthSpaceCases } from "./depth-space.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { indexCases, resizeCases } from "./index.ts";
 import { batchNormalisationCases, localNormalisationCases, normalisationCases } from "./normalisation.ts";
@@ -24,6 +25,7 @@ export const tables: Readonly<Record<string, readonly OpCase[]>> = {
   activation: activationCases,
   "batch-normalisation": batchNormalisationCases,
   conv: [...convCases, ...convGradientCases, ...convTransposeCases],
+  "depth-space": depthSpaceCases,
   dropout: dropoutCases,
   "local-normalisation": localNormalisationCases,
   matmul: matmulCases,
