@@ -47,6 +47,7 @@ export * from "./nn/layers.ts";
 export * from "./nn/losses.ts";
 export * from "./nn/normalisation.ts";
 export * from "./nn/optimisers.ts";
+export * from "./nn/patches.ts";
 export * from "./nn/schedules.ts";
 export { type Layer, Scope, shared } from "./nn/scope.ts";
 export * from "./nn/spatial.ts";

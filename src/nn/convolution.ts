@@ -2,12 +2,13 @@
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
-import { ConvTranspose, conv } from "../ops/conv.ts";
+import { conv, convTranspose } from "../ops/conv.ts";
 import { Slice } from "../ops/core/arrange.ts";
 import { vector } from "../ops/core/shape.ts";
 import { type Border, padBorders } from "../ops/spatial.ts";
 import { fill, heNormal, type Initialiser } from "./initialisers.ts";
-import { channelsOf, type Each, each, type Padding, paddingOf, requireExact, wholeNumber } from "./options.ts";
+import { sequential } from "./layers.ts";
+import { axesOf, channelsOf, type Each, each, type Padding, paddingOf, requireExact, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
 export interface ConvolutionOptions {
@@ -50,9 +51,8 @@ function flipped(weight: Value): Value {
 }
 
 const convolution =
-  (axes: number) =>
+  (axes: number, subject = `conv${axes}d`) =>
   (options: ConvolutionOptions): Layer => {
-    const subject = `conv${axes}d`;
     const channels = wholeNumber(subject, "channels", options.channels);
     const groups = wholeNumber(subject, "groups", options.groups ?? 1);
     const kernel = each(subject, "kernel", options.kernel, axes);
@@ -92,6 +92,99 @@ export const conv2d = convolution(2);
 export const conv1d = convolution(1);
 export const conv3d = convolution(3);
 
+/**
+ * A convolution with kernels of one element, over the axes that the input has: one matrix for the channels of every place.
+ * M. Lin et al., "Network in network", ICLR 2014.
+ */
+export const pointwiseConv =
+  (options: Pick<ConvolutionOptions, "channels" | "stride" | "groups" | "bias" | "initialiser">): Layer =>
+  (x, scope) =>
+    convolution(axesOf("pointwiseConv", x), "pointwiseConv")({ ...options, kernel: 1 })(x, scope);
+
+export interface DepthwiseOptions extends Omit<ConvolutionOptions, "channels" | "groups"> {
+  /** Filters for each channel; one by default. */
+  readonly multiplier?: number;
+}
+
+/** Every channel convolved by filters of its own, over the axes that the input has: as many groups as there are channels. */
+export const depthwiseConv =
+  ({ multiplier = 1, ...options }: DepthwiseOptions): Layer =>
+  (x, scope) => {
+    const axes = axesOf("depthwiseConv", x);
+    const groups = channelsOf("depthwiseConv", x, axes + 2);
+    wholeNumber("depthwiseConv", "multiplier", multiplier);
+    return convolution(axes, "depthwiseConv")({ ...options, channels: groups * multiplier, groups })(x, scope);
+  };
+
+/**
+ * A depthwise convolution, which sees space, then a pointwise one, which mixes channels: `depthwise` (without bias) and
+ * `pointwise`. F. Chollet, "Xception", CVPR 2017.
+ *
+ * @example
+ * import { depthwiseSeparableConv } from "striate";
+ *
+ * const layer = depthwiseSeparableConv({ channels: 32, kernel: 3, padding: "same" });
+ */
+export function depthwiseSeparableConv({
+  channels,
+  bias,
+  ...options
+}: DepthwiseOptions & Pick<ConvolutionOptions, "channels">): Layer {
+  const { initialiser } = options;
+  return sequential({
+    depthwise: depthwiseConv({ ...options, bias: false }),
+    pointwise: pointwiseConv({ channels, bias, initialiser }),
+  });
+}
+
+export interface SeparableOptions extends Omit<ConvolutionOptions, "groups"> {
+  /** Channels between the convolutions; as many as come out by default. */
+  readonly between?: number;
+}
+
+const axisNames = ["depth", "height", "width"] as const;
+
+/**
+ * Convolutions along one axis after the other with nothing between: K x 1 (`height`), then 1 x K (`width`, which has the
+ * bias); over three axes `depth` first. Together they are one convolution with kernels that are sums of `between` outer
+ * products. Chapter, section 1.1.4.
+ *
+ * @example
+ * import { separableConv } from "striate";
+ *
+ * const layer = separableConv({ channels: 16, kernel: 7, padding: "same" });
+ */
+export function separableConv({ between, ...options }: SeparableOptions): Layer {
+  const subject = "separableConv";
+  const { channels, bias, initialiser, border, flip, exact } = options;
+  return (x, scope) => {
+    const axes = axesOf(subject, x);
+    if (axes < 2 || axes > axisNames.length)
+      throw new StriateError({ subject, found: `${axes} spatial axes`, expected: "two or three" });
+    const kernel = each(subject, "kernel", options.kernel, axes);
+    const stride = each(subject, "stride", options.stride ?? 1, axes);
+    const dilation = each(subject, "dilation", options.dilation ?? 1, axes);
+    const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilation);
+    const at = <T>(axis: number, one: T, other: T) => kernel.map((_, index) => (index === axis ? one : other));
+    return axisNames.slice(-axes).reduce((value, name, axis) => {
+      const isLast = axis === axes - 1;
+      const layer = convolution(
+        axes,
+        subject,
+      )({
+        channels: isLast ? channels : (between ?? channels),
+        kernel: at(axis, kernel[axis]!, 1),
+        stride: at(axis, stride[axis]!, 1),
+        dilation: at(axis, dilation[axis]!, 1),
+        padding: at<readonly [number, number]>(axis, [pads[axis]!, pads[axis + axes]!], [0, 0]),
+        bias: isLast && bias !== false,
+        ...{ initialiser, border, flip, exact },
+      });
+      return scope.apply(name, layer, value);
+    }, x);
+  };
+}
+
 export interface TransposedOptions extends Omit<ConvolutionOptions, "padding" | "border" | "exact"> {
   /** Elements taken away at the ends of each axis: those that padding adds in the convolution this transposes. */
   readonly padding?: Padding;
@@ -118,7 +211,7 @@ const transposedConvolution =
       const bias = options.bias === false ? undefined : scope.parameter("bias", [channels], fill(0));
       const filters = options.flip ? flipped(weight) : weight;
       const attributes = { strides, dilations, pads, output_padding, group: groups };
-      return apply(ConvTranspose, bias ? [x, filters, bias] : [x, filters], attributes)[0]!;
+      return convTranspose(x, filters, attributes, bias);
     };
   };
 

@@ -72,6 +72,17 @@ export function channelsOf(subject: string, x: Value, rank: number): number {
   return channels;
 }
 
+/** How many spatial axes an input has, at least one. */
+export function axesOf(subject: string, x: Value): number {
+  if (x.shape.length < 3)
+    throw new StriateError({
+      subject,
+      found: `an input of ${formatShape(x.shape)}`,
+      expected: "[batch, channels, size, ...]",
+    });
+  return x.shape.length - 2;
+}
+
 /**
  * Refuses windows that leave a remainder: output = (input + padding - kernel) / stride + 1 must be whole.
  */
