@@ -2,7 +2,10 @@
 import { StriateError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { variablesOf } from "../graph/graph.ts";
+import { checkMemory } from "../graph/memory.ts";
+import { bind } from "../graph/rewrite.ts";
 import type { NamedSource, Value } from "../graph/value.ts";
+import { machineMemory } from "../platform/worker.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -18,7 +21,48 @@ export interface CompileOptions {
   readonly finite?: readonly string[];
   /** Threads for the arithmetic; as many as there are cores by default. */
   readonly threads?: number;
+  /**
+   * The most bytes of memory that the values of a run may take, known before it begins: half the machine's, and 8 GiB at
+   * most, by default. A graph from an untrusted file can ask for any amount.
+   */
+  readonly memory?: number;
 }
+
+const defaultMemory = 2 ** 33;
+
+/** The limit for the memory of a run. */
+export const memoryLimit = ({ memory }: CompileOptions): number =>
+  memory ?? Math.min(defaultMemory, machineMemory() / 2);
+
+/** Checks that the memory of each run stays within its limit, also where inputs decide the lengths of named dimensions. */
+export class MemoryGuard {
+  readonly #graph: Graph;
+  readonly #limit: number;
+  /** The lengths that were checked already. */
+  readonly #checked = new Set<string>();
+
+  /** @throws StriateError when a run takes more than the limit whatever its inputs are */
+  constructor(graph: Graph, limit: number) {
+    this.#graph = graph;
+    this.#limit = limit;
+    checkMemory(graph, limit);
+  }
+
+  /** @throws StriateError when a run with these inputs takes more than the limit */
+  check(feeds: Readonly<Record<string, Tensor>>): void {
+    const lengths: Record<string, number> = {};
+    for (const { shape, source } of this.#graph.inputs)
+      for (const [axis, dimension] of shape.entries())
+        if (typeof dimension === "string")
+          lengths[dimension] = Math.max(lengths[dimension] ?? 0, feeds[source.name]!.shape[axis]!);
+    const key = Object.values(lengths).join();
+    if (key === "" || this.#checked.has(key)) return;
+    checkMemory(bind(this.#graph, lengths), this.#limit);
+    if (this.#checked.size < mostChecked) this.#checked.add(key);
+  }
+}
+
+const mostChecked = 1000;
 
 /** A compiled graph with its variables, which each run updates. */
 export interface Program {

@@ -12,6 +12,8 @@ import {
   checkVariables,
   checkWritten,
   type Engine,
+  MemoryGuard,
+  memoryLimit,
   type Program,
   type Tensors,
 } from "./engine.ts";
@@ -63,10 +65,12 @@ class ReferenceProgram implements Program {
   readonly #finite: readonly string[];
   #variables: Map<string, Tensor>;
   #previous: Map<string, Tensor>;
+  readonly #memory: MemoryGuard;
   #halted = false;
 
   constructor(graph: Graph, variables: Tensors, options: CompileOptions) {
     this.#graph = options.dimensions ? bind(graph, options.dimensions) : graph;
+    this.#memory = new MemoryGuard(this.#graph, memoryLimit(options));
     this.#finite = options.finite ?? [];
     this.#variables = new Map([...checkVariables(graph, variables)].map(([name, tensor]) => [name, widen(tensor)]));
     this.#previous = this.#variables;
@@ -74,6 +78,7 @@ class ReferenceProgram implements Program {
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors> {
     for (const input of this.#graph.inputs) checkTensor("run", feeds[input.source.name], input);
+    this.#memory.check(feeds);
     const all = new Map([...this.#variables, ...Object.entries(feeds)]);
     const { outputs, updates } = evaluateGraph(this.#graph, all);
     if (!this.#halted) {

@@ -77,6 +77,8 @@ export interface Op<A extends object = Attributes> {
   readonly gradient: typeof notDifferentiable | GradientRule;
   /** Multiply-accumulates; the bytes follow from the shapes. */
   macs?(context: CostContext, attributes: A): number;
+  /** The numbers that engines may hold while it runs, beside operands and results, where that is more than they are. */
+  workspace?(context: CostContext, attributes: A): number;
   /** The outputs, where the inputs' types alone decide them: the shape of a value whose shape is fixed. */
   fold?(inputs: readonly (Value | undefined)[], attributes: A): readonly Tensor[] | undefined;
   /** The dimensions, some of them by name, that a whole-number output stands for: of operators that shapes go through. */
@@ -95,6 +97,10 @@ export const defineOp = <A extends object>(op: Op<A>): Op<A> => op;
 
 /** Longer names of dimensions say nothing, and double with every operator. */
 const longestName = 1000;
+
+/** Longer axes are a mistake or an attack. */
+const longestAxis = 2 ** 40;
+const isLength = (length: number): boolean => Number.isInteger(length) && length >= 0 && length <= longestAxis;
 
 /** Applies an operator: checks the operands, fills in default attributes, infers the outputs' types. */
 export function apply<A extends object>(
@@ -118,6 +124,12 @@ export function apply<A extends object>(
   const outputs: Value[] = [];
   const node: Node = { op: op as Op, inputs, attributes, outputs, scope: currentScope() };
   op.infer(inputs, attributes as A).forEach((type, output) => {
+    if (type.shape.some((dimension) => typeof dimension === "number" && !isLength(dimension)))
+      throw new StriateError({
+        subject: op.name,
+        found: `a result of [${type.shape}]`,
+        expected: "whole lengths from 0 to 2^40",
+      });
     if (type.shape.some((dimension) => typeof dimension === "string" && dimension.length > longestName))
       throw new StriateError({ subject: op.name, found: "a dimension that is a sum or product of too many names" });
     outputs.push({ dtype: type.dtype, shape: type.shape, source: { kind: "node", node, output } });

@@ -70,6 +70,8 @@ export function bind(graph: Graph, dimensions: Readonly<Record<string, number>>)
 
 /** The largest result, in elements, that folding makes: larger ones are cheaper to compute than to store. */
 const largestFolded = 1 << 16;
+/** The most multiply-accumulates of a node that folding computes: its loops are plain. */
+const mostWork = 1 << 24;
 
 /** A graph in which nodes whose inputs are all constants have become constants. */
 export function foldConstants(graph: Graph): Graph {
@@ -92,5 +94,8 @@ export function foldNode(node: Node): readonly Value[] | undefined {
   if (dimensions?.every((each) => typeof each === "number"))
     return constants([tensor(dimensions, node.outputs[0]!.shape as readonly number[], "int64")]);
   if (!node.inputs.every((input) => input === undefined || constantOf(input) !== undefined)) return undefined;
+  const shapes = (values: readonly (Value | undefined)[]) => values.map((value) => value?.shape as readonly number[]);
+  const work = node.op.macs?.({ inputs: shapes(node.inputs), outputs: shapes(node.outputs) }, node.attributes) ?? 0;
+  if (!(work <= mostWork)) return undefined;
   return constants(node.op.evaluate(node.inputs.map(constantOf), node.attributes));
 }

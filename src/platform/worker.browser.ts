@@ -23,3 +23,9 @@ export function serve(handlers: Handlers): void {
 
 /** Threads of WebAssembly need shared memory, which a page has only when it is cross-origin isolated. */
 export const coreCount = (): number => (globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1);
+
+/** The bytes of memory that a page may count on: what the browser tells of the machine's, and WebAssembly's 4 GiB at most. */
+export function machineMemory(): number {
+  const { deviceMemory = 4 } = navigator as Navigator & { readonly deviceMemory?: number };
+  return Math.min(deviceMemory, 4) * 2 ** 30;
+}

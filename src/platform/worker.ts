@@ -1,5 +1,5 @@
 /** Threads in Node: calls to a worker, and serving them inside one. The browser's twin is worker.browser.ts. */
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { parentPort, Worker } from "node:worker_threads";
 import { answering, type Handlers, Peer } from "./calls.ts";
 
@@ -38,3 +38,9 @@ export function serve(handlers: Handlers): void {
 
 /** How many threads can run at once. */
 export const coreCount = (): number => availableParallelism();
+
+/** The bytes of memory that this process may use: the machine's, or its container's. */
+export function machineMemory(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}

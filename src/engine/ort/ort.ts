@@ -1,6 +1,7 @@
 /** The embedded engine: ONNX Runtime, in a thread of its own, in Node (native) and in the browser (WebAssembly). */
 import { StriateError } from "../../errors.ts";
 import { type Graph, nodesOf } from "../../graph/graph.ts";
+import { checkMemory } from "../../graph/memory.ts";
 import { bind } from "../../graph/rewrite.ts";
 import { encode } from "../../onnx/encode.ts";
 import type { Peer } from "../../platform/calls.ts";
@@ -13,6 +14,8 @@ import {
   checkVariables,
   checkWritten,
   type Engine,
+  MemoryGuard,
+  memoryLimit,
   type Program,
   type Tensors,
 } from "../engine.ts";
@@ -38,6 +41,7 @@ class OrtProgram implements Program {
   readonly #graph: Graph;
   readonly #lowered: Graph;
   readonly #options: CompileOptions;
+  readonly #memory: MemoryGuard;
   readonly #ferry = new Ferry();
   #disposed = false;
   /** The variables of a program that does not change them: the session has them as constants. */
@@ -47,7 +51,10 @@ class OrtProgram implements Program {
     this.#worker = worker;
     this.#program = program;
     this.#graph = graph;
+    const limit = memoryLimit(options);
+    checkMemory(graph, limit);
     this.#lowered = lower(graph);
+    this.#memory = new MemoryGuard(this.#lowered, limit);
     this.#options = options;
   }
 
@@ -86,6 +93,7 @@ class OrtProgram implements Program {
       const { name } = input.source;
       return [name, checkTensor("run", feeds[name], input)] as const;
     });
+    this.#memory.check(feeds);
     const loaded = Object.fromEntries(checked.map(([name, tensor]) => [name, this.#ferry.load(tensor, lent)]));
     const request: RunRequest = { program: this.#program, feeds: loaded, lent };
     const answer = (await this.#worker.call("run", request, lent)) as RunAnswer;
