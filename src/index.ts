@@ -48,6 +48,7 @@ export * from "./nn/losses.ts";
 export * from "./nn/normalisation.ts";
 export * from "./nn/optimisers.ts";
 export * from "./nn/patches.ts";
+export * from "./nn/pooling.ts";
 export * from "./nn/schedules.ts";
 export { type Layer, Scope, shared } from "./nn/scope.ts";
 export * from "./nn/spatial.ts";

@@ -1,7 +1,8 @@
 /** LeNet-5. Y. LeCun et al., "Gradient-based learning applied to document recognition", Proceedings of the IEEE, 1998. */
 import { conv2d } from "../nn/convolution.ts";
 import { heNormal, xavierNormal } from "../nn/initialisers.ts";
-import { averagePool2d, flatten, linear, maxPool2d, relu, sequential, tanh } from "../nn/layers.ts";
+import { flatten, linear, relu, sequential, tanh } from "../nn/layers.ts";
+import { averagePool2d, maxPool2d } from "../nn/pooling.ts";
 import type { Layer } from "../nn/scope.ts";
 
 export interface LeNetOptions {

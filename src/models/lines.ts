@@ -1,7 +1,8 @@
 /** The chapter's network for the running example (section 1.3, equations 1.14 to 1.18). */
 import { conv2d } from "../nn/convolution.ts";
 import { normal } from "../nn/initialisers.ts";
-import { globalAveragePool, linear, relu, sequential, temperature } from "../nn/layers.ts";
+import { linear, relu, sequential, temperature } from "../nn/layers.ts";
+import { globalAveragePool } from "../nn/pooling.ts";
 import type { Layer } from "../nn/scope.ts";
 
 /** The temperature that the logits are multiplied by before the softmax. */

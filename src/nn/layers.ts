@@ -5,10 +5,9 @@ import { add, mul, relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "
 import { flatten as flattenOf } from "../ops/core/shape.ts";
 import { dropoutOf } from "../ops/dropout.ts";
 import { linearTransform } from "../ops/matmul.ts";
-import { averagePool, globalAveragePool as globalAveragePoolOf, maxPool } from "../ops/pool.ts";
 import { softmax as softmaxOf } from "../ops/softmax.ts";
 import { fill, heNormal, type Initialiser } from "./initialisers.ts";
-import { channelsOf, type Each, type Padding, paddingOf, pair, requireExact, wholeNumber } from "./options.ts";
+import { channelsOf, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
 /** Layers one after the other, named by their keys. */
@@ -33,35 +32,6 @@ export function linear({ features, bias = true, initialiser = heNormal }: Linear
     return linearTransform(x, weight, bias ? scope.parameter("bias", [features], fill(0)) : undefined);
   };
 }
-
-export interface Pool2dOptions {
-  readonly kernel: Each;
-  /** As the kernel by default, so that windows do not overlap. */
-  readonly stride?: Each;
-  readonly padding?: Padding;
-  /** Refuse a size that the stride does not divide, instead of rounding down. */
-  readonly exact?: boolean;
-}
-
-function pool2d(subject: string, pool: typeof maxPool, options: Pool2dOptions): Layer {
-  const kernel = pair(subject, "kernel", options.kernel);
-  const stride = pair(subject, "stride", options.stride ?? kernel);
-  const pads = paddingOf(subject, options.padding ?? "valid", kernel, [1, 1]);
-  return (x) => {
-    channelsOf(subject, x, 4);
-    if (options.exact) requireExact(subject, x, { kernel, stride, pads, dilation: [1, 1] });
-    return pool(x, { kernel_shape: kernel, strides: stride, pads });
-  };
-}
-
-/** The largest element under each window. Chapter, equation 1.11. */
-export const maxPool2d = (options: Pool2dOptions): Layer => pool2d("maxPool2d", maxPool, options);
-
-/** The mean of the elements under each window, padding left out. Chapter, equation 1.12. */
-export const averagePool2d = (options: Pool2dOptions): Layer => pool2d("averagePool2d", averagePool, options);
-
-/** The mean of each whole feature map: [batch, channels, height, width] to [batch, channels]. Chapter, equation 1.16. */
-export const globalAveragePool = (): Layer => (x) => flattenOf(globalAveragePoolOf(x));
 
 /** [batch, ...] to [batch, features]. */
 export const flatten = (): Layer => (x) => flattenOf(x);

@@ -7,18 +7,8 @@ import { Random } from "../tensor/random.ts";
 import { full, type Tensor, tensor } from "../tensor/tensor.ts";
 import { conv2d } from "./convolution.ts";
 import { heNormal, heUniform, type Initialiser, xavierNormal, xavierUniform } from "./initialisers.ts";
-import {
-  averagePool2d,
-  dropout,
-  flatten,
-  globalAveragePool,
-  linear,
-  maxPool2d,
-  relu,
-  residual,
-  sequential,
-  temperature,
-} from "./layers.ts";
+import { dropout, flatten, linear, relu, residual, sequential, temperature } from "./layers.ts";
+import { averagePool2d, globalAveragePool, maxPool2d } from "./pooling.ts";
 import { constantRate, cosineDecay, oneCycle, scheduleOf, stepDecay, warmCosine } from "./schedules.ts";
 import { type Layer, Scope, shared } from "./scope.ts";
 

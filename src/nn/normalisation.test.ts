@@ -11,8 +11,9 @@ import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { evaluate } from "../train/evaluate.ts";
 import { fit } from "../train/fit.ts";
 import { conv2d } from "./convolution.ts";
-import { globalAveragePool, linear, relu, sequential } from "./layers.ts";
+import { linear, relu, sequential } from "./layers.ts";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from "./normalisation.ts";
+import { globalAveragePool } from "./pooling.ts";
 import { type Layer, Scope, shared } from "./scope.ts";
 
 function build(layer: Layer, shape: readonly Dimension[]) {

@@ -13,14 +13,6 @@ export function wholeNumber(subject: string, name: string, value: number, least 
   return value;
 }
 
-/** Two numbers, for height and width. */
-export function pair(subject: string, name: string, value: Each, least = 1): readonly [number, number] {
-  const [height, width, ...rest] = typeof value === "number" ? [value, value] : value;
-  if (height === undefined || width === undefined || rest.length > 0)
-    throw new StriateError({ subject, found: `${name} [${value}]`, expected: "one number or two: height, width" });
-  return [wholeNumber(subject, name, height, least), wholeNumber(subject, name, width, least)];
-}
-
 /** A whole number for every spatial axis. */
 export function each(subject: string, name: string, value: Each, axes: number, least = 1): readonly number[] {
   const values = typeof value === "number" ? new Array<number>(axes).fill(value) : value;

@@ -9,6 +9,7 @@ import { matmul } from "../ops/matmul.ts";
 import * as compose from "../ops/spatial.ts";
 import { full, tensor } from "../tensor/tensor.ts";
 import * as convolution from "./convolution.ts";
+import * as pooling from "./pooling.ts";
 import { type Layer, Scope } from "./scope.ts";
 import * as layers from "./spatial.ts";
 
@@ -39,9 +40,9 @@ describe("layers over spatial axes", () => {
     ["2d", convolution.convTranspose2d({ channels: 4, kernel: 3, stride: 2, padding: 1 }), [2, 5, 4], [4, 9, 7]],
     ["3d", convolution.convTranspose3d({ channels: 4, kernel: 2, bias: false }), [2, 5, 4, 3], [4, 6, 5, 4]],
     ["upsample", layers.upsample({ size: [7, 9], mode: "cubic", alignCorners: true }), [2, 3, 4], [2, 7, 9]],
-    ["mean", layers.adaptiveAveragePool({ size: [2, 3] }), [2, 5, 7], [2, 2, 3]],
-    ["largest", layers.adaptiveMaxPool({ size: [2, 3] }), [2, 5, 7], [2, 2, 3]],
-    ["blur", layers.blurPool(), [2, 6, 8], [2, 3, 4]],
+    ["mean", pooling.adaptiveAveragePool({ size: [2, 3] }), [2, 5, 7], [2, 2, 3]],
+    ["largest", pooling.adaptiveMaxPool({ size: [2, 3] }), [2, 5, 7], [2, 2, 3]],
+    ["blur", pooling.blurPool(), [2, 6, 8], [2, 3, 4]],
     ["shuffle", layers.pixelShuffle({ factor: 2 }), [8, 3, 4], [2, 6, 8]],
   ])("%s gives its shape", (_, layer, input, output) => {
     expect(shapeOf(layer, ...input)).toEqual(output);

@@ -1,4 +1,4 @@
-/** Layers over one, two or three spatial axes: resampling and pooling. */
+/** Layers over one, two or three spatial axes: resampling. */
 import { resizeTo } from "../ops/resize.ts";
 import * as spatial from "../ops/spatial.ts";
 import type { Layer } from "./scope.ts";
@@ -25,27 +25,8 @@ export const upsample =
     resizeTo(x, size, {
       mode,
       nearest_mode: "floor",
-      coordinate_transformation_mode:
-        mode === "nearest" ? "asymmetric" : alignCorners ? "align_corners" : "pytorch_half_pixel",
+      coordinate_transformation_mode: mode === "nearest" ? "asymmetric" : alignCorners ? "align_corners" : "half_pixel",
     });
-
-/** Means of windows that share the maps out among `size` elements, as PyTorch's. */
-export const adaptiveAveragePool =
-  ({ size }: { readonly size: readonly number[] }): Layer =>
-  (x) =>
-    spatial.adaptiveAveragePool(x, size);
-
-/** The largest of the same windows. */
-export const adaptiveMaxPool =
-  ({ size }: { readonly size: readonly number[] }): Layer =>
-  (x) =>
-    spatial.adaptiveMaxPool(x, size);
-
-/** Binomial blur of 1 to 7 taps, then every `stride`-th element. R. Zhang, ICML 2019. */
-export const blurPool =
-  ({ taps = 3, stride = 2 }: { readonly taps?: number; readonly stride?: number } = {}): Layer =>
-  (x) =>
-    spatial.blurPool(x, taps, stride);
 
 /** Channels to places: `factor` times as long along each axis. W. Shi et al., CVPR 2016. */
 export const pixelShuffle =
