@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Preprocessing } from "../models/preprocessing.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { batchCount, batches, epochOrder } from "./batches.ts";
+import type { Augmentation } from "./augment.ts";
+import { type BatchOptions, batchCount, batches, epochOrder } from "./batches.ts";
 import { Dataset } from "./dataset.ts";
 
 const preprocessing: Preprocessing = { channels: 1, height: 1, width: 1, padding: 1, mean: [0.5], std: [0.5] };
@@ -56,14 +57,61 @@ describe("batches", () => {
     expect(one[0]!.images.data.buffer).not.toBe(two[0]!.images.data.buffer);
   });
 
-  test("keep or drop the last partial batch, as counted", () => {
-    for (const lastPartial of ["keep", "drop"] as const)
+  test("keep, drop or pad the last partial batch, as counted", () => {
+    for (const lastPartial of ["keep", "drop", "pad"] as const)
       for (const count of [6, 7, 8]) {
         const options = { size: 3, lastPartial };
         const sizes = Array.from(batches(make(count), options), ({ indices }) => indices.length);
         expect(sizes.length).toBe(batchCount(count, options));
-        expect(sizes.reduce((sum, size) => sum + size)).toBe(lastPartial === "keep" ? count : 6);
+        const images = { keep: count, drop: 6, pad: Math.ceil(count / 3) * 3 };
+        expect(sizes.reduce((sum, size) => sum + size)).toBe(images[lastPartial]);
       }
+  });
+
+  test("are padded with the images that the epoch began with", () => {
+    const options = { size: 4, seed: 5, shuffle: true, lastPartial: "pad" } as const;
+    const order = Array.from(epochOrder(6, 5, 0));
+    expect(Array.from(batches(make(6), options), ({ indices }) => Array.from(indices))).toEqual([
+      order.slice(0, 4),
+      [...order.slice(4), ...order.slice(0, 2)],
+    ]);
+    const [only] = batches(make(2), { ...options, shuffle: false, size: 5 });
+    expect(Array.from(only!.indices)).toEqual([0, 1, 0, 1, 0]);
+  });
+
+  test("are augmented by a function of seed, epoch and image, whatever the batch", () => {
+    const lighten: Augmentation = ({ shape, size }, random) =>
+      new Tensor(
+        "uint8",
+        shape,
+        Uint8Array.from({ length: size }, () => random.integer(0, 255)),
+      );
+    const data = make(6);
+    const pixels = (options: Partial<BatchOptions>) => {
+      const found: number[] = [];
+      for (const { images, indices } of batches(data, { size: 6, seed: 1, epoch: 1, augment: [lighten], ...options }))
+        indices.forEach((index, position) => {
+          found[index] = images.numbers[position * 9 + 4]!;
+        });
+      return found;
+    };
+    const first = pixels({});
+    expect(new Set(first).size).toBe(6);
+    expect(pixels({ size: 4, shuffle: true })).toEqual(first);
+    expect(pixels({ epoch: 2 })).not.toEqual(first);
+    expect(pixels({ seed: 2 })).not.toEqual(first);
+    const invert: Augmentation = (image) =>
+      new Tensor(
+        "uint8",
+        image.shape,
+        Uint8Array.from(image.numbers, (byte) => 255 - byte),
+      );
+    expect(pixels({ augment: [lighten, invert] })).toEqual(first.map((value) => -value + 0));
+    expect(data.images).toEqual(make(6).images);
+    const wider: Augmentation = () => new Tensor("uint8", [1, 1, 2], new Uint8Array(2));
+    expect(() => pixels({ augment: [wider] })).toThrow(
+      "augment: found uint8 1x1x2; expected uint8 1x1x1, as the picture was.",
+    );
   });
 
   test("take float images of 0 to 1 too", () => {

@@ -1,7 +1,10 @@
 import { StriateError } from "../errors.ts";
 import { imageWriter } from "../models/preprocessing.ts";
+import type { TypedArray } from "../tensor/dtype.ts";
 import { Random } from "../tensor/random.ts";
+import { formatShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { Augmentation } from "./augment.ts";
 import type { Dataset } from "./dataset.ts";
 
 export interface BatchOptions {
@@ -13,8 +16,13 @@ export interface BatchOptions {
   readonly epoch?: number;
   /** Whether the order is drawn at random; the dataset's own unless given. */
   readonly shuffle?: boolean;
-  /** What becomes of a last batch that is not full; `keep` unless given. */
-  readonly lastPartial?: "keep" | "drop";
+  /**
+   * What becomes of a last batch that is not full: `keep` (unless given), `drop`, or `pad` it with the images that the
+   * epoch began with.
+   */
+  readonly lastPartial?: "keep" | "drop" | "pad";
+  /** How images are changed at random, one after the other: a function of seed, epoch and the image's index alone. */
+  readonly augment?: readonly Augmentation[];
 }
 
 export interface Batch {
@@ -28,7 +36,7 @@ export interface Batch {
 
 /** The number of batches that `batches` gives. */
 export const batchCount = (count: number, { size, lastPartial = "keep" }: BatchOptions): number =>
-  lastPartial === "keep" ? Math.ceil(count / size) : Math.floor(count / size);
+  lastPartial === "drop" ? Math.floor(count / size) : Math.ceil(count / size);
 
 /**
  * The order of an epoch: 0 to count - 1 permuted, a function of (seed, epoch) alone.
@@ -42,10 +50,11 @@ export function epochOrder(count: number, seed: number, epoch: number): Uint32Ar
 }
 
 /**
- * A dataset's images, preprocessed, batch by batch: every image once. Can be walked through more than once, each time
- * the same. The tensors are fresh ones, the caller's to keep or give away.
+ * A dataset's images, augmented and preprocessed, batch by batch: every image once. Can be walked through more than
+ * once, each time the same. The tensors are fresh ones, the caller's to keep or give away.
  *
- * @throws StriateError when the size is not a whole number of at least 1, or no batch would be left.
+ * @throws StriateError when the size is not a whole number of at least 1, no batch would be left, or an augmentation
+ * changes a picture's type or shape.
  *
  * @example
  * import { batches, mnist } from "striate";
@@ -54,7 +63,7 @@ export function epochOrder(count: number, seed: number, epoch: number): Uint32Ar
  * for (const { images, labels } of batches(test, { size: 100 })) console.log(images.shape, labels.shape);
  */
 export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch> {
-  const { size, seed = 0, epoch = 0, shuffle = false } = options;
+  const { size, seed = 0, epoch = 0, shuffle = false, lastPartial, augment = [] } = options;
   if (!Number.isSafeInteger(size) || size < 1)
     throw new StriateError({ subject: "batches", found: `size ${size}`, expected: "a whole number of at least 1" });
   const total = batchCount(dataset.count, options);
@@ -76,14 +85,32 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
   const write = imageWriter(dataset.preprocessing, images.dtype === "uint8" ? "bytes" : "unit");
   const labelNumbers = dataset.classes.map((_, label) => BigInt(label));
 
+  const augmented = (index: number): TypedArray => {
+    const random = new Random(seed, "augment", epoch, index);
+    const image = images.slice(index, index + 1).reshape(images.shape.slice(1));
+    const changed = augment.reduce((each, change) => change(each, random), image);
+    if (changed.dtype !== image.dtype || formatShape(changed.shape) !== formatShape(image.shape))
+      throw new StriateError({
+        subject: "augment",
+        found: `${changed.dtype} ${formatShape(changed.shape)}`,
+        expected: `${image.dtype} ${formatShape(image.shape)}, as the picture was`,
+      });
+    return changed.data;
+  };
+
   function* walk(): Generator<Batch, void, undefined> {
     for (let batch = 0; batch < total; batch++) {
-      const indices = order.slice(batch * size, Math.min((batch + 1) * size, dataset.count));
+      const end = lastPartial === "pad" ? (batch + 1) * size : Math.min((batch + 1) * size, dataset.count);
+      const indices = Uint32Array.from(
+        { length: end - batch * size },
+        (_, place) => order[(batch * size + place) % order.length]!,
+      );
       const inputs = new Float32Array(indices.length * length);
       const targets = new BigInt64Array(indices.length);
       for (let position = 0; position < indices.length; position++) {
         const index = indices[position]!;
-        write(pixels, index * pixelsPerImage, inputs, position * length);
+        if (augment.length === 0) write(pixels, index * pixelsPerImage, inputs, position * length);
+        else write(augmented(index), 0, inputs, position * length);
         targets[position] = labelNumbers[labels[index]!]!;
       }
       yield {

@@ -11,8 +11,12 @@ export interface FolderOptions {
   readonly size?: { readonly height: number; readonly width: number };
   /** 1 makes all grey, 3 all coloured; unless given, 1 where no picture has colour. */
   readonly channels?: 1 | 3;
-  /** How the pictures become a network's input; unless given, their own mean and deviation, without padding. */
+  /** How the pictures become a network's input; unless given, by `statistics`, without padding. */
   readonly preprocessing?: Preprocessing;
+  /** Mean and deviation for each channel; the pictures' own unless given. */
+  readonly statistics?: Pick<Preprocessing, "mean" | "std">;
+  /** Told how many of the pictures have been read. */
+  readonly progress?: (done: number, count: number) => void;
   /** The most memory that the pixels may take, in bytes; 2 GiB unless given. */
   readonly maximumBytes?: number;
 }
@@ -59,6 +63,7 @@ export async function folderDataset(folder: string, options: FolderOptions = {})
         checkMemory(channels);
       }
     }
+    options.progress?.(pictures.length, samples.length);
   }
   const images = assemble(pictures, channels, height, width);
   return new Dataset({
@@ -66,7 +71,13 @@ export async function folderDataset(folder: string, options: FolderOptions = {})
     classes,
     images,
     labels: samples.map(({ label }) => label),
-    preprocessing: preprocessing ?? { channels, height, width, padding: 0, ...pixelStatistics(images) },
+    preprocessing: preprocessing ?? {
+      channels,
+      height,
+      width,
+      padding: 0,
+      ...(options.statistics ?? pixelStatistics(images)),
+    },
   });
 }
 

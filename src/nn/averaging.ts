@@ -10,10 +10,11 @@ const prefix = "average.";
 
 /**
  * A step's graph that also keeps a running average of every trainable parameter: a' = decay a + (1 - decay) w', w' being
- * the parameter after the step. Averages start at the parameters' first values.
+ * the parameter after the step; and likewise of the statistics among the variables, which belong to those weights.
+ * Averages start at the first values.
  * B. Polyak and A. Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
  * @param graph a graph with updates of its parameters, from `step`
- * @param variables the first values of those parameters
+ * @param variables the first values of those parameters, and of statistics that are to be averaged too
  * @returns the graph, and the first values of the state that it adds
  */
 export function averageWeights(
@@ -28,7 +29,9 @@ export function averageWeights(
       expected: "at least 0 and below 1",
     });
   const state = new Map<string, Tensor>();
-  const trained = graph.updates.filter(({ variable }) => variable.source.kind === "parameter");
+  const trained = graph.updates.filter(
+    ({ variable: { source } }) => source.kind === "parameter" || variables.has(source.name),
+  );
   const averages = withinScope("average", () =>
     trained.map(({ variable, next }) => {
       const start = variables.get(variable.source.name);

@@ -43,7 +43,13 @@ export const warmCosine =
     return Math.max(floor, factor);
   };
 
-const schedules = { constant: constantRate, step: stepDecay, cosine: cosineDecay, "one-cycle": oneCycle };
+const schedules = {
+  constant: constantRate,
+  step: stepDecay,
+  cosine: cosineDecay,
+  "warm-cosine": warmCosine,
+  "one-cycle": oneCycle,
+};
 
 export type ScheduleName = keyof typeof schedules;
 export const scheduleNames = Object.keys(schedules) as ScheduleName[];

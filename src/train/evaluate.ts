@@ -10,6 +10,7 @@ import { targetInput, withLoss } from "../nn/step.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { countTop } from "./metrics.ts";
+import { releasing } from "./release.ts";
 import { Run } from "./run.ts";
 
 export interface Evaluation {
@@ -48,14 +49,12 @@ const defaultBatchSize = 256;
  * console.assert(count === 20 && top1 >= 0 && top1 <= 1);
  */
 export function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Run<EvaluateEvent, Evaluation> {
-  return new Run(async (emit, signal) => {
-    const evaluator = await Evaluator.compile(model, options);
-    try {
-      return await evaluator.measure(model.variables, data, (event) => emit(event), signal);
-    } finally {
-      await evaluator.dispose();
-    }
-  });
+  return new Run((emit, signal) =>
+    releasing(async (hold) => {
+      const evaluator = hold(await Evaluator.compile(model, options));
+      return evaluator.measure(model.variables, data, (event) => emit(event), signal);
+    }),
+  );
 }
 
 /** A compiled evaluation that can be run again with other weights. */
@@ -160,11 +159,9 @@ export async function predict(
   { engine = ort }: { engine?: Engine } = {},
 ): Promise<Tensor> {
   checkBatch(model, images.shape[0]!);
-  const program = await engine.compile(model.graph, model.variables);
-  try {
+  return releasing(async (hold) => {
+    const program = hold(await engine.compile(model.graph, model.variables));
     const [input, prediction] = namesOf(model);
     return (await program.run({ [input]: images })).get(prediction)!;
-  } finally {
-    await program.dispose();
-  }
+  });
 }

@@ -1,5 +1,6 @@
 /** Training. */
-import { type Batch, batches } from "../data/batches.ts";
+import type { Augmentation } from "../data/augment.ts";
+import { type Batch, batchCount, batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ort } from "../engine/ort/ort.ts";
@@ -7,6 +8,7 @@ import { type Complaint, StriateError } from "../errors.ts";
 import { training } from "../graph/training.ts";
 import type { Input } from "../graph/value.ts";
 import { Model } from "../models/model.ts";
+import { averagedVariables, averageWeights } from "../nn/averaging.ts";
 import { crossEntropy, type Loss } from "../nn/losses.ts";
 import { type Optimiser, sgd } from "../nn/optimisers.ts";
 import { wholeNumber } from "../nn/options.ts";
@@ -18,22 +20,32 @@ import { sizeOf } from "../tensor/shape.ts";
 import { scalar, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkData, type Evaluation, Evaluator, namesOf } from "./evaluate.ts";
 import { countTop } from "./metrics.ts";
+import { type Hold, releasing } from "./release.ts";
 import { Run } from "./run.ts";
 
 export interface FitOptions {
   /** Measured after each epoch. */
   readonly validation?: Dataset;
-  /** Passes over the images, 10 by default; of each, a last batch that is not full is left out. */
+  /** Passes over the images, 10 by default. */
   readonly epochs?: number;
   /** Images a step; 128 by default, or all there are. */
   readonly batchSize?: number;
+  /** Whether an epoch's last batch that is not full is left out (by default) or filled up with images it began with. */
+  readonly lastPartial?: "drop" | "pad";
+  /** How images are changed at random before each use. */
+  readonly augment?: readonly Augmentation[];
   /** SGD with momentum 0.9 by default. */
   readonly optimiser?: Optimiser;
   /** The base learning rate; the optimiser's own by default. */
   readonly learningRate?: number;
   readonly schedule?: Schedule | ScheduleName;
   readonly loss?: Loss;
-  /** What weights, order of images and dropout are drawn from: 0 by default. */
+  /**
+   * Keeps a running average of the weights, each step's counting 1 minus this (0.999: the last thousand or so): that
+   * average is what is validated and given as the result.
+   */
+  readonly average?: number;
+  /** What weights, order and augmentation of images and dropout are drawn from: 0 by default. */
   readonly seed?: number;
   /** What to call a model that is built from a layer. */
   readonly name?: string;
@@ -105,7 +117,7 @@ export class TrainingError extends StriateError {
  * const { model } = await run.result;
  */
 export function fit(network: Model | Layer, data: Dataset, options: FitOptions = {}): Run<FitEvent, FitResult> {
-  return new Run((emit, signal) => train(network, data, options, emit, signal));
+  return new Run((emit, signal) => releasing((hold) => train(network, data, options, emit, signal, hold)));
 }
 
 async function train(
@@ -114,8 +126,10 @@ async function train(
   options: FitOptions,
   emit: (event: FitEvent) => Promise<void>,
   signal: AbortSignal,
+  hold: Hold,
 ): Promise<FitResult> {
   const { seed = 0, engine = ort, loss = crossEntropy, optimiser = sgd({ momentum: 0.9 }), validation } = options;
+  const { average, augment, lastPartial = "drop" } = options;
   const epochs = wholeNumber("fit", "epochs", options.epochs ?? 10);
   const batchSize = Math.min(wholeNumber("fit", "batchSize", options.batchSize ?? 128), data.count);
   const base = options.learningRate ?? optimiser.learningRate;
@@ -127,85 +141,82 @@ async function train(
   if (validation) checkData(model, validation, batchSize);
 
   const dimensions = dimensionsOf(model, batchSize, data);
-  const { graph, state } = trainingStep(withLoss(training(model.graph), loss), optimiser);
-  const program = await engine.compile(graph, new Map([...model.variables, ...state]), {
-    dimensions,
-    finite: ["loss"],
-  });
+  const stepped = trainingStep(withLoss(training(model.graph), loss), optimiser);
+  const averaged =
+    average === undefined ? undefined : averageWeights(stepped.graph, model.variables, { decay: average });
+  const graph = averaged?.graph ?? stepped.graph;
+  const averages = averaged?.state ?? new Map<string, Tensor>();
+  const variables = new Map([...model.variables, ...stepped.state, ...averages]);
+  const program = hold(await engine.compile(graph, variables, { dimensions, finite: ["loss"] }));
+  const evaluator = validation && hold(await Evaluator.compile(model, { loss, engine }));
   const [input, prediction] = namesOf(model);
-  const perEpoch = Math.floor(data.count / batchSize);
+  const perEpoch = batchCount(data.count, { size: batchSize, lastPartial });
   const steps = perEpoch * epochs;
   const history: EpochEvent[] = [];
   const trained = async (): Promise<Model> => {
-    const now = await program.read([...model.variables.keys()]);
+    const now = averagedVariables(await program.read([...model.variables.keys(), ...averages.keys()]));
     return model.with({ variables: new Map([...now].map(([name, value]) => [name, value.cast("float32")])) });
   };
 
   const start = performance.now();
   let step = 0;
-  let evaluator: Evaluator | undefined;
-  try {
-    if (validation) evaluator = await Evaluator.compile(model, { loss, engine });
-    for (let epoch = 1; epoch <= epochs && !signal.aborted; epoch++) {
-      const epochStart = performance.now();
-      let [lossSum, correct, made] = [0, 0, 0];
-      const order = batches(data, { size: batchSize, shuffle: true, seed, epoch, lastPartial: "drop" });
-      for await (const { batch, outputs, learningRate } of ahead(order, (batch) => {
-        const learningRate = base * schedule(step++, steps);
-        return {
-          learningRate,
-          outputs: program.run({
-            [input]: batch.images,
-            [targetInput]: batch.labels,
-            [learningRateInput]: scalar(learningRate),
-            ...randomFeeds(graph.inputs, seed, step, dimensions),
-          }),
-        };
-      })) {
-        const lossNow = outputs.get("loss")!.item();
-        const done = (epoch - 1) * perEpoch + made + 1;
-        if (!Number.isFinite(lossNow)) throw await diverged(done, lossNow, base, await trained(), history);
-        const right = countTop(outputs.get(prediction)!, batch.labels, 1);
-        lossSum += lossNow;
-        correct += right;
-        made++;
-        const seconds = (performance.now() - start) / 1000;
-        await emit({
-          kind: "step",
-          step: done,
-          steps,
-          epoch,
-          epochs,
-          loss: lossNow,
-          accuracy: right / batchSize,
-          learningRate,
-          imagesPerSecond: (done * batchSize) / seconds,
-          secondsLeft: (seconds / done) * (steps - done),
-        });
-        if (signal.aborted) break;
-      }
-      if (made < perEpoch) break;
-      const event: EpochEvent = {
-        kind: "epoch",
+  for (let epoch = 1; epoch <= epochs && !signal.aborted; epoch++) {
+    const epochStart = performance.now();
+    let [lossSum, correct, made] = [0, 0, 0];
+    const order = batches(data, { size: batchSize, shuffle: true, seed, epoch, lastPartial, augment });
+    for await (const { batch, outputs, learningRate } of ahead(order, (batch) => {
+      const learningRate = base * schedule(step++, steps);
+      return {
+        learningRate,
+        outputs: program.run({
+          [input]: batch.images,
+          [targetInput]: batch.labels,
+          [learningRateInput]: scalar(learningRate),
+          ...randomFeeds(graph.inputs, seed, step, dimensions),
+        }),
+      };
+    })) {
+      const lossNow = outputs.get("loss")!.item();
+      const done = (epoch - 1) * perEpoch + made + 1;
+      if (!Number.isFinite(lossNow)) throw await diverged(done, lossNow, base, await trained(), history);
+      const right = countTop(outputs.get(prediction)!, batch.labels, 1);
+      lossSum += lossNow;
+      correct += right;
+      made++;
+      const seconds = (performance.now() - start) / 1000;
+      await emit({
+        kind: "step",
+        step: done,
+        steps,
         epoch,
         epochs,
-        loss: lossSum / made,
-        top1: correct / (made * batchSize),
-        validation: validation && (await evaluator!.measure((await trained()).variables, validation)),
-        seconds: (performance.now() - epochStart) / 1000,
-      };
-      history.push(event);
-      await emit(event);
+        loss: lossNow,
+        accuracy: right / batchSize,
+        learningRate,
+        imagesPerSecond: (done * batchSize) / seconds,
+        secondsLeft: (seconds / done) * (steps - done),
+      });
+      if (signal.aborted) break;
     }
-    const last = await trained();
-    if (![...last.variables.values()].every(({ data: weights }) => (weights as Float32Array).every(Number.isFinite))) {
-      await program.revert();
-      throw await diverged(step, Number.NaN, base, await trained(), history);
-    }
-    return { model: last, history, steps: step, stopped: step < steps };
-  } finally {
-    await Promise.all([program.dispose(), evaluator?.dispose()]);
+    if (made < perEpoch) break;
+    const event: EpochEvent = {
+      kind: "epoch",
+      epoch,
+      epochs,
+      loss: lossSum / made,
+      top1: correct / (made * batchSize),
+      validation: await evaluator?.measure((await trained()).variables, validation!),
+      seconds: (performance.now() - epochStart) / 1000,
+    };
+    history.push(event);
+    await emit(event);
   }
+  const last = await trained();
+  if (![...last.variables.values()].every(({ data: weights }) => (weights as Float32Array).every(Number.isFinite))) {
+    await program.revert();
+    throw await diverged(step, Number.NaN, base, await trained(), history);
+  }
+  return { model: last, history, steps: step, stopped: step < steps };
 }
 
 /** The model itself, or a new one of the layer, told how its input is made and what its classes are called. */

@@ -1,12 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
+import type { Augmentation } from "../data/augment.ts";
 import { Dataset } from "../data/dataset.ts";
+import type { Engine } from "../engine/engine.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { reference } from "../engine/reference.ts";
 import { makeGraph } from "../graph/graph.ts";
 import { inputValue } from "../graph/value.ts";
 import { Model } from "../models/model.ts";
+import { freeze } from "../models/transfer.ts";
 import { conv2d } from "../nn/convolution.ts";
 import { dropout, flatten, linear, relu, sequential } from "../nn/layers.ts";
+import { batchNorm } from "../nn/normalisation.ts";
 import { adam, sgd } from "../nn/optimisers.ts";
 import { globalAveragePool } from "../nn/pooling.ts";
 import { Scope } from "../nn/scope.ts";
@@ -14,7 +18,7 @@ import { mul } from "../ops/core/elementwise.ts";
 import { Random } from "../tensor/random.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { evaluate, predict } from "./evaluate.ts";
-import { type FitEvent, fit, TrainingError } from "./fit.ts";
+import { type FitEvent, type FitOptions, fit, TrainingError } from "./fit.ts";
 import { countTop } from "./metrics.ts";
 import { Run } from "./run.ts";
 
@@ -171,6 +175,113 @@ describe("fit", () => {
         .reduce((sum, value) => sum + value * value, 0);
     };
     expect((await norm(0.5)) / (await norm(0))).toBeCloseTo((1 - 0.1 * 0.5) ** 20, 4);
+  });
+});
+
+describe("fit's options", () => {
+  const data = halves(24);
+  const start = Model.build(small, { name: "small", input: [1, 8, 8], seed: 1 });
+  const plain = { batchSize: 24, learningRate: 0.1, optimiser: sgd(), seed: 1, engine: reference };
+  const weights = (model: Model) => [...model.variables.values()].flatMap((value) => value.toArray());
+  const trained = async (options: FitOptions) => (await fit(start, data, { ...plain, ...options }).result).model;
+
+  test("the average of the weights is what is measured and given", async () => {
+    const [first, second] = [await trained({ epochs: 1 }), await trained({ epochs: 2 })];
+    const run = fit(start, data, { ...plain, epochs: 2, average: 0.75, validation: data });
+    const { model, history } = await run.result;
+    const [w0, w1, w2] = [start, first, second].map(weights) as [number[], number[], number[]];
+    weights(model).forEach((value, index) => {
+      const expected = 0.75 * (0.75 * w0[index]! + 0.25 * w1[index]!) + 0.25 * w2[index]!;
+      expect(value).toBeCloseTo(expected, 6);
+    });
+    expect(history.at(-1)!.validation).toEqual(await evaluate(model, data, { engine: reference }).result);
+    expect([...model.variables.keys()]).toEqual([...start.variables.keys()]);
+    await expect(trained({ epochs: 1, average: 1 })).rejects.toThrow("found decay 1; expected at least 0 and below 1.");
+  });
+
+  test("running statistics are averaged with the weights they belong to", async () => {
+    const normalised = sequential({ bn: batchNorm(), body: small });
+    const build = Model.build(normalised, { name: "normalised", input: [1, 8, 8], seed: 1 });
+    const meanOf = async (average?: number) => {
+      const { model } = await fit(build, data, { ...plain, epochs: 1, average }).result;
+      return model.variables.get("bn.running_mean")!.item();
+    };
+    const last = await meanOf();
+    expect(Math.abs(last)).toBeGreaterThan(1e-4);
+    expect((await meanOf(0.75)) / last).toBeCloseTo(0.25, 5);
+  });
+
+  test("the last partial batch is dropped or padded", async () => {
+    const steps = async (options: FitOptions) =>
+      (await fit(start, data, { ...plain, epochs: 2, batchSize: 10, ...options }).result).steps;
+    expect(await steps({})).toBe(4);
+    expect(await steps({ lastPartial: "drop" })).toBe(4);
+    expect(await steps({ lastPartial: "pad" })).toBe(6);
+  });
+
+  test("augmentation changes what is learned, the same way each time, and not what is measured", async () => {
+    const darken: Augmentation = (image, random) =>
+      tensor(
+        image.toArray().map((x) => x * random.uniform()),
+        image.shape,
+      );
+    const run = () => fit(start, data, { ...plain, epochs: 2, augment: [darken], validation: data }).result;
+    const [one, two] = [await run(), await run()];
+    expect(weights(one.model)).toEqual(weights(two.model));
+    expect(weights(one.model)).not.toEqual(weights(await trained({ epochs: 2 })));
+    expect(one.history.at(-1)!.validation).toEqual(await evaluate(one.model, data, { engine: reference }).result);
+  });
+
+  test("frozen parameters keep their values while others learn", async () => {
+    const { model } = await fit(
+      freeze(start, (name) => name === "fc.weight"),
+      data,
+      { ...plain, epochs: 2 },
+    ).result;
+    expect(model.variables.get("fc.weight")).toEqual(start.variables.get("fc.weight"));
+    expect(model.variables.get("fc.bias")).not.toEqual(start.variables.get("fc.bias"));
+  });
+});
+
+describe("what a program holds is let go of", () => {
+  /** The reference engine, whose programs fail to dispose, and count how often they were asked to. */
+  function broken(failing: "none" | "run") {
+    const asked: string[] = [];
+    const engine: Engine = {
+      ...reference,
+      lower: (graph) => reference.lower(graph),
+      compile: async (...given) => {
+        const program = await reference.compile(...given);
+        return {
+          run: (feeds) => (failing === "run" ? Promise.reject(new Error("the run failed")) : program.run(feeds)),
+          read: (names) => program.read(names),
+          revert: () => program.revert(),
+          write: (variables) => program.write(variables),
+          dispose: async () => {
+            asked.push("dispose");
+            throw new Error("disposing failed");
+          },
+        };
+      },
+    };
+    return { engine, asked };
+  }
+
+  const data = halves(8);
+  const model = Model.build(small, { name: "small", input: [1, 8, 8], seed: 1 });
+  const images = tensor(new Array(64).fill(0), [1, 1, 8, 8]);
+
+  test.each([
+    ["fit", 2, (engine: Engine) => fit(model, data, { epochs: 1, validation: data, engine }).result],
+    ["evaluate", 1, (engine: Engine) => evaluate(model, data, { engine }).result],
+    ["predict", 1, (engine: Engine) => predict(model, images, { engine })],
+  ] as const)("by %s, and the first error is the one that is told", async (_, programs, work) => {
+    const failing = broken("run");
+    await expect(work(failing.engine)).rejects.toThrow("the run failed");
+    expect(failing.asked).toHaveLength(programs);
+    const disposing = broken("none");
+    await expect(work(disposing.engine)).rejects.toThrow("disposing failed");
+    expect(disposing.asked).toHaveLength(programs);
   });
 });
 
