@@ -13,6 +13,7 @@ import { fold, globalLpPool, globalMaxPool, lpPool, maxUnpool } from "../ops/spa
 import { windowOf } from "../ops/window.ts";
 import { formatShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { scalar } from "../tensor/tensor.ts";
+import { deformableConvolution } from "./deformable.ts";
 import type { Composition, NodeForm } from "./form.ts";
 
 const first = ({ inputs, type }: NodeForm): Value => {
@@ -26,7 +27,11 @@ function numberOf(form: NodeForm, operand: number, name: string): number | undef
   if (!value) return undefined;
   const known = constantOf(value);
   if (known?.size === 1) return known.item();
-  throw new StriateError({ subject: form.type, found: `a ${name} that depends on the data`, expected: "a constant" });
+  throw new StriateError({
+    subject: form.type,
+    found: `its ${name}, which depends on the data`,
+    expected: "a constant",
+  });
 }
 
 /** Computed in float64: sums of a signal's elements that should cancel are to leave next to nothing. */
@@ -97,9 +102,11 @@ const unpool: Composition = (form) => {
 
 /** Columns summed back to where patches came from. */
 const columnsToImage: Composition = (form) => {
-  const [, size, kernel] = form.inputs.map((input, index) => (input && index > 0 ? numbersOf(form, input) : undefined));
+  const [columns, size, kernel] = form.inputs;
   const { dilations: dilation, pads: padding, strides: stride } = form.attributes as Partial<PoolAttributes>;
-  return [fold(first(form), size ?? [], { kernel: kernel ?? [], dilation, padding, stride })];
+  if (!columns || !size || !kernel)
+    throw new StriateError({ subject: "Col2Im", found: "no size of the image or of the blocks", expected: "both" });
+  return [fold(columns, numbersOf(form, size), { kernel: numbersOf(form, kernel), dilation, padding, stride })];
 };
 
 /** The numbers of an operand that the graph must know. */
@@ -115,6 +122,7 @@ const powerOf = ({ attributes: { p = 2, ...window } }: NodeForm) => ({ p: Number
 export const spatialCompositions: readonly (readonly [string, Composition])[] = [
   ["Col2Im", columnsToImage],
   ["DFT", fourier],
+  ["DeformConv", deformableConvolution],
   ["GlobalLpPool", (form) => [globalLpPool(first(form), powerOf(form).p)]],
   ["GlobalMaxPool", (form) => [globalMaxPool(first(form))]],
   ["LpPool", (form) => [lpPool(first(form), powerOf(form).p, powerOf(form).window)]],

@@ -12,7 +12,7 @@ import { mul } from "../ops/core/elementwise.ts";
 import { reduceSum } from "../ops/core/reduce.ts";
 import { vector } from "../ops/core/shape.ts";
 import { Random } from "../tensor/random.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { compositions } from "./compose.ts";
 
 interface Row {
@@ -25,6 +25,7 @@ interface Row {
 
 const random = new Random(3);
 const labels = (...shape: readonly number[]): Value => constant(drawTensor(integer(0, 2), random, shape, "int64"));
+const whole = (number: number): Value => constant(tensor([number], [], "int64"));
 const away = uniform(0.4, 0.9);
 const grids = ["nearest", "linear", "cubic"].flatMap((mode) =>
   ["zeros", "border", "reflection"].map((padding_mode) => ({ mode, padding_mode })),
@@ -50,6 +51,42 @@ const rows: readonly Row[] = [
   { name: "Einsum", moving: [[[2, 3, 3]]], attributes: { equation: "...ii->...i" } },
   { name: "NegativeLogLikelihoodLoss", moving: [[[2, 3, 4]]], fixed: [labels(2, 4)] },
   { name: "SoftmaxCrossEntropyLoss", moving: [[[4, 3]]], fixed: [labels(4)], attributes: { ignore_index: 1 } },
+  { name: "DFT", moving: [[[2, 5, 3, 1]]], fixed: [whole(7), whole(1)] },
+  { name: "DFT", moving: [[[4, 3, 2]]], fixed: [whole(3), whole(0)], attributes: { inverse: 1 } },
+  { name: "DFT", moving: [[[2, 5, 1]]], attributes: { onesided: 1 } },
+  { name: "DFT", moving: [[[2, 4, 2]]], attributes: { onesided: 1, inverse: 1 } },
+  ...[1, 2, 3].flatMap((p) => [
+    { name: "LpPool", moving: [[[1, 2, 5, 4], away]] as const, attributes: { p, kernel_shape: [2, 3] } },
+    { name: "GlobalLpPool", moving: [[[2, 2, 3, 2], away]] as const, attributes: { p } },
+  ]),
+  {
+    name: "LpPool",
+    moving: [[[1, 1, 6, 6], away]],
+    attributes: { kernel_shape: [3, 2], strides: [2, 3], pads: [1, 0, 0, 1], ceil_mode: 1 },
+  },
+  { name: "GlobalMaxPool", moving: [[[2, 2, 3, 2], distinct]] },
+  {
+    name: "MaxPoolByColumns",
+    moving: [[[1, 2, 4, 4], distinct]],
+    attributes: { kernel_shape: [2, 3], storage_order: 1 },
+  },
+  {
+    name: "MaxUnpool",
+    moving: [[[1, 2, 1, 2]]],
+    fixed: [constant(tensor([5, 3, 8, 14], [1, 2, 1, 2], "int64")), vector([1, 2, 3, 5])],
+    attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+  },
+  {
+    name: "Col2Im",
+    moving: [[[2, 12, 4]]],
+    fixed: [vector([4, 5]), vector([2, 3])],
+    attributes: { pads: [0, 1, 1, 0], strides: [2, 1], dilations: [2, 2] },
+  },
+  {
+    name: "DeformConv",
+    moving: [[[1, 4, 4, 3]], [[2, 2, 2, 2]], [[1, 16, 3, 2], uniform(0.15, 0.85)], [[2]], [[1, 8, 3, 2]]],
+    attributes: { group: 2, offset_group: 2, strides: [2, 2], pads: [2, 1, 1, 1] },
+  },
   ...grids.map((attributes) => ({
     name: "GridSample",
     moving: [[[1, 2, 3, 4]], [[1, 2, 2, 2], exactly(-0.93, 0.31, 0.47, -0.58, 1.21, 0.12, -0.2, -1.37)]] as const,
@@ -65,6 +102,7 @@ describe("operators that are compositions have the gradients of what they are", 
       const form = { type: name, version: 21, inputs: [...inputs, ...fixed], attributes, outputs };
       const results = compositions.get(name)!(form as Parameters<ReturnType<typeof compositions.get> & object>[0]);
       const sum = results
+        .slice(0, outputs)
         .map((y) => reduceSum(mul(y, constant(drawTensor(normal, random, y.shape as number[], y.dtype)))))
         .reduce((a, b) => mul(a, b));
       const gradients = gradientsOf(sum, inputs);
@@ -97,6 +135,79 @@ describe("operators that are compositions say what does not fit", () => {
     ["Einsum", compose("Einsum", { equation: "ijk->i" }), 'Einsum: found equation "ijk->i"'],
     ["EyeLike", compose("EyeLike", {}), "EyeLike: found an operand of [batch,3]"],
     ["GridSample", compose("GridSample", {}, x), "GridSample: found x [batch,3]"],
+    ["DFT", compose("DFT", {}, x), "DFT: found its length, which depends on the data; expected a constant."],
+    ["DFT's axis", compose("DFT", {}, whole(2), whole(5)), "DFT: found axis 5; expected an axis between -2 and 1."],
+    ["LpPool", compose("LpPool", { kernel_shape: [0] }, x), "found kernel [0], strides"],
+    ["LpPool's p", compose("LpPool", { p: 0 }), "lpPool: found p = 0; expected a number above 0."],
+    ["GlobalLpPool", compose("GlobalLpPool", { p: -1 }), "globalLpPool: found p = -1"],
+    [
+      "GlobalMaxPool",
+      compose("GlobalMaxPool", {}),
+      "globalMaxPool: found batchx3; expected [batch, channels, spatial...].",
+    ],
+  ])("%s", (_, attempt, sentence) => {
+    expect(attempt).toThrow(StriateError);
+    expect(attempt).toThrow(sentence);
+  });
+
+  const maps = inputValue("x", { dtype: "float32", shape: ["batch", 4, 3, 3] });
+  const indices = inputValue("i", { dtype: "int64", shape: ["batch", 4, 3, 3] });
+  const columns = inputValue("x", { dtype: "float32", shape: ["batch", 8, 9] });
+  const over = (type: string, attributes: Attributes, inputs: readonly (Value | undefined)[]) => () =>
+    compositions.get(type)!({ type, version: 22, inputs, attributes: attributes as never, outputs: 1 });
+  test.each([
+    [
+      "LpPool, kernel of 0",
+      over("LpPool", { kernel_shape: [0, 2] }, [maps]),
+      "found kernel 0x2; expected whole numbers from 1.",
+    ],
+    ["LpPool, without a kernel", over("LpPool", {}, [maps]), "AveragePool: found kernel [], strides [1,1]"],
+    [
+      "LpPool, a kernel too large",
+      over("LpPool", { kernel_shape: [4, 4] }, [maps]),
+      "AveragePool: found a kernel of 4x4 on an input of 3x3",
+    ],
+    [
+      "MaxPool, order 2",
+      over("MaxPoolByColumns", { kernel_shape: [2, 2], storage_order: 2 }, [maps]),
+      "MaxPool: found storage_order 2; expected 0 or 1.",
+    ],
+    [
+      "MaxUnpool, padding that leaves nothing",
+      over("MaxUnpool", { kernel_shape: [1, 1], pads: [2, 2, 2, 2] }, [maps, indices]),
+      "MaxUnpool: found maps of 3x3 to -1x-1, through -1x-1; expected indices, and a size above 0 along each spatial axis.",
+    ],
+    [
+      "MaxUnpool, padding below 0",
+      over("MaxUnpool", { kernel_shape: [1, 1], pads: [0, 0, 0, -1] }, [maps, indices]),
+      "MaxUnpool: found padding 0x0x0x-1; expected whole numbers from 0.",
+    ],
+    [
+      "MaxUnpool, no indices",
+      over("MaxUnpool", { kernel_shape: [2, 2] }, [maps]),
+      "MaxUnpool: found maps of 3x3 to 4x4",
+    ],
+    [
+      "MaxUnpool, a shape of another rank",
+      over("MaxUnpool", { kernel_shape: [2, 2] }, [maps, indices, vector([1, 4, 4])]),
+      "MaxUnpool: found maps of 3x3 to 4, through 4x4",
+    ],
+    [
+      "Col2Im, other places",
+      over("Col2Im", {}, [columns, vector([3, 3]), vector([2, 2])]),
+      "fold: found columns of batchx8x9; expected [batch, channels * 4, 4] for maps of 3x3.",
+    ],
+    [
+      "Col2Im, parts of channels",
+      over("Col2Im", {}, [columns, vector([3, 5]), vector([1, 3])]),
+      "fold: found columns of batchx8x9; expected [batch, channels * 3, 9] for maps of 3x5.",
+    ],
+    ["Col2Im, a kernel of 0", over("Col2Im", {}, [columns, vector([3, 3]), vector([0, 1])]), "fold: found kernel 0x1"],
+    [
+      "Col2Im, no size",
+      over("Col2Im", {}, [columns]),
+      "Col2Im: found no size of the image or of the blocks; expected both.",
+    ],
   ])("%s", (_, attempt, sentence) => {
     expect(attempt).toThrow(StriateError);
     expect(attempt).toThrow(sentence);

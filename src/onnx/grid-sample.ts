@@ -13,12 +13,12 @@ import { scalar } from "../tensor/tensor.ts";
 import type { Composition } from "./form.ts";
 
 /** An element that counts along one axis: its index, still a float, and its weight. */
-interface Tap {
+export interface Tap {
   readonly index: Value;
   readonly weight: Value | undefined;
 }
 
-type Border = "zeros" | "border" | "reflection";
+export type Border = "zeros" | "border" | "reflection";
 
 const floor = (x: Value): Value => apply(Floor, [x])[0]!;
 const numberLike = (x: Value, number: number): Value => constant(scalar(number, x.dtype));
@@ -44,8 +44,8 @@ const near = (t: Value): Value => add(mul(mul(sub(mul(t, sharpness + 2), sharpne
 const far = (t: Value): Value =>
   sub(mul(add(mul(sub(mul(t, sharpness), 5 * sharpness), t), 8 * sharpness), t), 4 * sharpness);
 
-/** The taps along an axis of this length for places x. */
-function tapsOf(mode: string, x: Value): Tap[] {
+/** The taps along an axis for places x. */
+export function tapsOf(mode: string, x: Value): Tap[] {
   if (mode === "nearest") return [{ index: x, weight: undefined }];
   const start = floor(x);
   const part = sub(x, start);
@@ -64,7 +64,7 @@ function tapsOf(mode: string, x: Value): Tap[] {
 }
 
 /** A tap whose index lies within the axis; one that counts as zero has a weight of zero. */
-function within({ index, weight }: Tap, border: Border, length: number, low: number, high: number): Tap {
+export function within({ index, weight }: Tap, border: Border, length: number, low: number, high: number): Tap {
   const mirrored = border === "reflection" ? reflected(index, low, high) : index;
   const inside = clamped(mirrored, 0, length - 1);
   if (border !== "zeros") return { index: inside, weight };
@@ -95,8 +95,6 @@ export const gridSample: Composition = ({ inputs, attributes }) => {
     });
   const count = sizeOf(places as Shape);
   const align = attributes.align_corners === 1;
-  const flat = reshape(x, [0, 0, sizeOf(lengths as Shape)]);
-  const strides = stridesOf(lengths as Shape);
   const perAxis = (lengths as Shape).map((length, axis) => {
     const at = lengths.length - 1 - axis;
     const coordinate = squeeze(slice(grid, { axis: grid.shape.length - 1, start: at, end: at + 1 }), [-1]);
@@ -112,7 +110,20 @@ export const gridSample: Composition = ({ inputs, attributes }) => {
           : place;
     return tapsOf(mode, moved).map((tap) => within(tap, border, length, low, high));
   });
-  const combinations = perAxis.reduce<Tap[]>(
+  const channels = x.shape[1];
+  if (typeof channels !== "number")
+    throw new StriateError({ subject: "GridSample", found: `${channels} channels`, expected: "a number of them" });
+  const flat = reshape(x, [0, 0, sizeOf(lengths as Shape)]);
+  return [reshape(weighted(flat, perAxis, stridesOf(lengths as Shape)), [0, 0, ...(places as Shape)])];
+};
+
+/**
+ * Maps [batch, channels, elements] at places, each by the taps along every axis [batch, places], whose indices these
+ * strides add up: [batch, channels, places].
+ */
+export function weighted(maps: Value, perAxis: readonly (readonly Tap[])[], strides: Shape): Value {
+  const none: readonly Tap[] = [{ index: numberLike(perAxis[0]![0]!.index, 0), weight: undefined }];
+  const combinations = perAxis.reduce(
     (before, taps, axis) =>
       before.flatMap((outer) =>
         taps.map((inner) => ({
@@ -120,17 +131,13 @@ export const gridSample: Composition = ({ inputs, attributes }) => {
           weight: outer.weight && inner.weight ? mul(outer.weight, inner.weight) : (outer.weight ?? inner.weight),
         })),
       ),
-    [{ index: numberLike(grid, 0), weight: undefined }],
+    none,
   );
-  const channels = x.shape[1];
-  if (typeof channels !== "number")
-    throw new StriateError({ subject: "GridSample", found: `${channels} channels`, expected: "a number of them" });
-  const sampled = combinations
+  return combinations
     .map(({ index, weight }) => {
-      const wide = expand(unsqueeze(cast(index, "int64"), [1]), vector([1, channels, 1]));
-      const values = gatherElements(flat, wide, 2);
+      const wide = expand(unsqueeze(cast(index, "int64"), [1]), vector([1, maps.shape[1] as number, 1]));
+      const values = gatherElements(maps, wide, 2);
       return weight ? mul(values, unsqueeze(weight, [1])) : values;
     })
     .reduce((a, b) => add(a, b));
-  return [reshape(sampled, [0, 0, ...(places as Shape)])];
-};
+}
