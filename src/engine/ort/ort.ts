@@ -96,7 +96,11 @@ class OrtProgram implements Program {
     this.#memory.check(feeds);
     const loaded = Object.fromEntries(checked.map(([name, tensor]) => [name, this.#ferry.load(tensor, lent)]));
     const request: RunRequest = { program: this.#program, feeds: loaded, lent };
-    const answer = (await this.#worker.call("run", request, lent)) as RunAnswer;
+    const answer = (await this.#worker.call("run", request, lent).catch((cause) => {
+      if (cause instanceof StriateError) throw cause;
+      const found = `a run that it gives up (${(cause as Error).message})`;
+      throw new StriateError({ subject: "ONNX Runtime", found, cause });
+    })) as RunAnswer;
     this.#ferry.unload(answer.lent);
     return tensors(answer.outputs);
   }
