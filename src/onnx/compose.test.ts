@@ -1,7 +1,8 @@
-import { describe, expect, test } from "vitest";
-import { largestMagnitude } from "../../test/check/compare.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { expectClose, largestMagnitude } from "../../test/check/compare.ts";
 import { differences } from "../../test/check/differences.ts";
 import { type Draw, distinct, drawTensor, exactly, integer, normal, uniform } from "../../test/check/draw.ts";
+import { engines } from "../../test/check/engines.ts";
 import { gradientsOf } from "../autodiff/gradient.ts";
 import { evaluateGraph } from "../engine/reference.ts";
 import { StriateError } from "../errors.ts";
@@ -14,6 +15,7 @@ import { vector } from "../ops/core/shape.ts";
 import { Random } from "../tensor/random.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { compositions } from "./compose.ts";
+import type { Composition } from "./form.ts";
 
 interface Row {
   readonly name: string;
@@ -94,30 +96,67 @@ const rows: readonly Row[] = [
   })),
 ];
 
-describe("operators that are compositions have the gradients of what they are", () => {
-  test.each(rows.map((row, index) => [`${index}: ${row.name} ${JSON.stringify(row.attributes ?? {})}`, row] as const))(
-    "%s",
-    (_, { name, moving, fixed = [], attributes = {}, outputs = 1 }) => {
-      const inputs = moving.map(([shape], index) => inputValue(`x${index}`, { dtype: "float64", shape }));
-      const form = { type: name, version: 21, inputs: [...inputs, ...fixed], attributes, outputs };
-      const results = compositions.get(name)!(form as Parameters<ReturnType<typeof compositions.get> & object>[0]);
-      const sum = results
-        .slice(0, outputs)
-        .map((y) => reduceSum(mul(y, constant(drawTensor(normal, random, y.shape as number[], y.dtype)))))
-        .reduce((a, b) => mul(a, b));
-      const gradients = gradientsOf(sum, inputs);
-      const graph = makeGraph(inputs, new Map(gradients.map((gradient, index) => [`d${index}`, gradient])));
-      const forward = makeGraph(inputs, { sum });
-      const at = new Map(
-        moving.map(([shape, draw = normal], index) => [`x${index}`, drawTensor(draw, random, shape, "float64")]),
-      );
-      const value = (feeds: ReadonlyMap<string, Tensor>) => evaluateGraph(forward, feeds).outputs.get("sum")!.item();
-      const found = evaluateGraph(graph, at).outputs;
-      const named = new Map([...at.keys()].map((key, index) => [key, found.get(`d${index}`)!]));
-      const { error } = differences({ value, at, gradients: named });
-      expect(error).toBeLessThan(1e-6 * largestMagnitude(named.values()));
-    },
+const titled = rows.map(
+  (row, index) => [`${index}: ${row.name} ${JSON.stringify(row.attributes ?? {})}`, row] as const,
+);
+
+/** The composition's outputs, weighed and multiplied to one number, that number's gradients, and where they are taken. */
+function built({ name, moving, fixed = [], attributes = {}, outputs = 1 }: Row, dtype: "float32" | "float64") {
+  const random = new Random(5);
+  const inputs = moving.map(([shape], index) => inputValue(`x${index}`, { dtype, shape }));
+  const form = { type: name, version: 21, inputs: [...inputs, ...fixed], attributes, outputs };
+  const results = compositions.get(name)!(form as Parameters<Composition>[0]).slice(0, outputs);
+  const sum = results
+    .map((y) => reduceSum(mul(y, constant(drawTensor(normal, random, y.shape as number[], y.dtype)))))
+    .reduce((a, b) => mul(a, b));
+  const gradients = new Map(gradientsOf(sum, inputs).map((gradient, index) => [`d${index}`, gradient]));
+  const at = new Map(
+    moving.map(([shape, draw = normal], index) => [`x${index}`, drawTensor(draw, random, shape, dtype)]),
   );
+  return { forward: makeGraph(inputs, { sum }), gradient: makeGraph(inputs, gradients), at };
+}
+
+describe("operators that are compositions have the gradients of what they are", () => {
+  test.each(titled)("%s", (_, row) => {
+    const { forward, gradient, at } = built(row, "float64");
+    const value = (feeds: ReadonlyMap<string, Tensor>) => evaluateGraph(forward, feeds).outputs.get("sum")!.item();
+    const found = evaluateGraph(gradient, at).outputs;
+    const gradients = new Map([...at.keys()].map((name, index) => [name, found.get(`d${index}`)!]));
+    const { error } = differences({ value, at, gradients });
+    expect(error).toBeLessThan(1e-6 * largestMagnitude(gradients.values()));
+  });
+});
+
+describe("operators that are compositions have one gradient on every engine", () => {
+  afterAll(async () => {
+    for (const engine of engines) await engine.close();
+  });
+
+  test.each(titled)("%s", async (_, row) => {
+    const { gradient, at } = built(row, "float32");
+    const expected = evaluateGraph(gradient, at).outputs;
+    for (const engine of engines) {
+      const program = await engine.compile(gradient, new Map(), { threads: 1 });
+      const found = await program.run(Object.fromEntries(at));
+      await program.dispose();
+      for (const [name, tensor] of expected) expectClose(name, found.get(name), tensor, { relative: 1e-5 });
+    }
+  });
+});
+
+test("the gradient of pooling by a norm is 0 where all is 0", () => {
+  const x = inputValue("x", { dtype: "float64", shape: [1, 1, 2, 4] });
+  for (const p of [1, 2, 3]) {
+    const form = { type: "LpPool", version: 22, inputs: [x], attributes: { p, kernel_shape: [2, 2], strides: [2, 2] } };
+    const sum = reduceSum(compositions.get("LpPool")!({ ...form, outputs: 1 })[0]!);
+    const graph = makeGraph([x], { d: gradientsOf(sum, [x])[0]! });
+    const half = tensor([0, 0, 1, 0, 0, 0, 0, 0], [1, 1, 2, 4], "float64");
+    expect(
+      evaluateGraph(graph, new Map([["x", half]]))
+        .outputs.get("d")!
+        .toArray(),
+    ).toEqual(half.toArray());
+  }
 });
 
 describe("operators that are compositions say what does not fit", () => {
@@ -139,7 +178,6 @@ describe("operators that are compositions say what does not fit", () => {
     ["DFT's axis", compose("DFT", {}, whole(2), whole(5)), "DFT: found axis 5; expected an axis between -2 and 1."],
     ["LpPool", compose("LpPool", { kernel_shape: [0] }, x), "found kernel [0], strides"],
     ["LpPool's p", compose("LpPool", { p: 0 }), "lpPool: found p = 0; expected a number above 0."],
-    ["GlobalLpPool", compose("GlobalLpPool", { p: -1 }), "globalLpPool: found p = -1"],
     [
       "GlobalMaxPool",
       compose("GlobalMaxPool", {}),
@@ -161,6 +199,7 @@ describe("operators that are compositions say what does not fit", () => {
       over("LpPool", { kernel_shape: [0, 2] }, [maps]),
       "found kernel 0x2; expected whole numbers from 1.",
     ],
+    ["GlobalLpPool", over("GlobalLpPool", { p: -1 }, [maps]), "globalLpPool: found p = -1; expected a number above 0."],
     ["LpPool, without a kernel", over("LpPool", {}, [maps]), "AveragePool: found kernel [], strides [1,1]"],
     [
       "LpPool, a kernel too large",
