@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { tables } from "../../test/check/cases/all.ts";
 import { testOps } from "../../test/check/table.ts";
+import { evaluateGraph } from "../engine/reference.ts";
+import { makeGraph } from "../graph/graph.ts";
 import { apply } from "../graph/op.ts";
-import { inputValue } from "../graph/value.ts";
+import { constant, inputValue } from "../graph/value.ts";
+import { tensor } from "../tensor/tensor.ts";
 import { Conv, conv, convTranspose } from "./conv.ts";
 
 testOps(tables.conv!);
@@ -78,6 +81,17 @@ describe("a convolution says what does not fit", () => {
   test.each(cases)("%s", (_, body, sentence) => {
     expect(body).toThrow(sentence);
   });
+});
+
+test.each([
+  ["in place of padding", 2, [0, 1], 1, [1.5, 2.5, 1.5, 2.5]],
+  ["as zeros", 2, [0, 0], 1, [1.5, 2.5, 1.5, 2.5, 0.5]],
+  ["half and half", 3, [1, 1], 2, [2.5, 0.5, 1.5, 2.5, 0.5]],
+])("output padding of a stride or more, below the dilation, comes %s", (_, dilation, pads, extra, expected) => {
+  const given = (values: readonly number[], shape: readonly number[]) => constant(tensor(values, shape));
+  const attributes = { dilations: [dilation], pads, output_padding: [extra] };
+  const y = convTranspose(given([1, 2], [1, 1, 2]), given([1, 1], [1, 1, 2]), attributes, given([0.5], [1]));
+  expect(evaluateGraph(makeGraph([], { y }), new Map()).outputs.get("y")!.toArray()).toEqual(expected);
 });
 
 test("sizes that have names give outputs that have names", () => {

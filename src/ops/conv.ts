@@ -5,7 +5,8 @@ import { type Dimension, fixedShape, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { slice } from "./core/arrange.ts";
+import { pad, slice } from "./core/arrange.ts";
+import { add } from "./core/elementwise.ts";
 import { reduceSum } from "./core/reduce.ts";
 import { lengthened, reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
 import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate } from "./correlate.ts";
@@ -276,5 +277,29 @@ export const ConvTranspose = defineOp<ConvTransposeAttributes>({
   macs: ({ inputs }) => sizeOf(inputs[0]!) * sizeOf(inputs[1]!.slice(1)),
 });
 
-export const convTranspose = (x: Value, weight: Value, attributes: Partial<ConvTransposeAttributes>): Value =>
-  apply(ConvTranspose, [x, weight], attributes)[0]!;
+/**
+ * Applies `ConvTranspose` to values. Output padding of a stride or more, which PyTorch has below the dilation and ONNX
+ * has not, takes the place of padding after, and what is still more of it is zeros.
+ */
+export function convTranspose(
+  x: Value,
+  weight: Value,
+  attributes: Partial<ConvTransposeAttributes>,
+  bias?: Value,
+): Value {
+  const { strides, dilations, output_padding } = attributes;
+  const rank = x.shape.length - 2;
+  const isMore = (extra: number, axis: number) => extra >= (strides?.[axis] ?? 1) && extra < (dilations?.[axis] ?? 1);
+  if (!output_padding?.some(isMore))
+    return apply(ConvTranspose, bias ? [x, weight, bias] : [x, weight], attributes)[0]!;
+  const pads = [...(attributes.pads ?? new Array<number>(2 * rank).fill(0))];
+  const zeros = output_padding.map((extra, axis) => {
+    const beyond = isMore(extra, axis) ? Math.max(0, extra - pads[axis + rank]!) : 0;
+    if (isMore(extra, axis)) pads[axis + rank]! -= extra - beyond;
+    return beyond;
+  });
+  const within = output_padding.map((extra, axis) => (isMore(extra, axis) ? 0 : extra));
+  const y = apply(ConvTranspose, [x, weight], { ...attributes, pads, output_padding: within })[0]!;
+  const padded = pad(y, [[0, 0], [0, 0], ...zeros.map((after) => [0, after] as const)]);
+  return bias ? add(padded, reshape(bias, [-1, ...zeros.map(() => 1)])) : padded;
+}

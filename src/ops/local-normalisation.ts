@@ -127,12 +127,16 @@ function sumOfChannels(x: Value, before: number, after: number): Value {
   return reshapeLike(matmul(matrix, reshape(x, [0, channels, -1])), x);
 }
 
-/** LRN; composed where ONNX Runtime lacks it: an even size, or other than four axes. */
+/**
+ * LRN; composed where ONNX Runtime lacks it: an even size, or other than four axes. The odd one of an even size is a
+ * channel before, as PyTorch has it; ONNX's LRN has it after.
+ */
 export function localResponseNormalization(x: Value, attributes: Partial<LrnAttributes> & { size: number }): Value {
   const y = apply(LRN, [x], attributes)[0]!;
   const { size, alpha, beta, bias } = producerOf(y)!.attributes as unknown as LrnAttributes;
   if (size % 2 === 1 && x.shape.length === 4) return y;
-  const squares = sumOfChannels(mul(x, x), ...reach(size));
+  const [less, more] = reach(size);
+  const squares = sumOfChannels(mul(x, x), more, less);
   return mul(x, pow(add(mul(squares, alpha / size), bias), -beta));
 }
 export const lpNormalization = (x: Value, axis: number, p: 1 | 2): Value =>

@@ -8,8 +8,11 @@ import {
 } from "../../test/check/cases/random-normalisation.ts";
 import { checkRandomOps } from "../../test/check/properties.ts";
 import { testOps } from "../../test/check/table.ts";
+import { evaluateGraph } from "../engine/reference.ts";
+import { makeGraph } from "../graph/graph.ts";
 import { apply } from "../graph/op.ts";
-import { inputValue } from "../graph/value.ts";
+import { constant, inputValue } from "../graph/value.ts";
+import { tensor } from "../tensor/tensor.ts";
 import * as batch from "./batch-normalisation.ts";
 import * as local from "./local-normalisation.ts";
 import * as sample from "./normalisation.ts";
@@ -27,6 +30,13 @@ describe("any normalisation works", () => {
     const names = fc.sample(randomNormalisation, { seed: 1, numRuns: 100 }).map(({ name }) => name);
     expect(new Set(names).size).toBeGreaterThan(80);
   });
+});
+
+test("the odd channel of an even neighbourhood is before its own, as PyTorch has it", () => {
+  const x = constant(tensor([1, 2, 3], [1, 3, 1, 1]));
+  const y = local.localResponseNormalization(x, { size: 2, alpha: 2, beta: 1, bias: 1 });
+  const found = evaluateGraph(makeGraph([], { y }), new Map()).outputs.get("y")!.toArray();
+  expect(found).toEqual([1 / 2, 2 / 6, 3 / 14].map((each) => expect.closeTo(each, 12)));
 });
 
 describe("normalisations say what does not fit", () => {

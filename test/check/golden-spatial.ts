@@ -1,5 +1,7 @@
 /** How PyTorch's functions over the spatial axes of maps are said in operators of ours. */
 import type { Value } from "../../src/graph/value.ts";
+import { reduceMax } from "../../src/ops/core/reduce.ts";
+import { overChannels } from "../../src/ops/pooling.ts";
 import { resizeTo } from "../../src/ops/resize.ts";
 import * as spatial from "../../src/ops/spatial.ts";
 
@@ -17,10 +19,15 @@ export const spatialBuilders: Readonly<Record<string, Builder>> = {
     spatial.lpPool(x!, norm_type as number, { kernel_shape: twice(kernel_size), strides: twice(stride) }),
   max_unpool2d_of_max_pool2d: ({ x }, { kernel_size, stride }) =>
     spatial.maxUnpoolOfMaxPool(x!, { kernel_shape: twice(kernel_size), strides: twice(stride) }),
-  max_over_channels: ({ x }, { groups_of }) => spatial.maxOverChannels(x!, groups_of as number),
+  max_over_channels: ({ x }, { groups_of }) => overChannels(x!, groups_of as number, reduceMax),
   pixel_shuffle: ({ x }, { upscale }) => spatial.pixelShuffle(x!, upscale as number),
-  unfold: ({ x }, { kernel_size, stride, padding }) =>
-    spatial.unfold(x!, { kernel: twice(kernel_size), stride: twice(stride), padding: twice(padding) }),
+  unfold: ({ x }, { kernel_size, stride, padding, dilation = 1 }) =>
+    spatial.unfold(x!, {
+      kernel: twice(kernel_size),
+      stride: twice(stride),
+      padding: twice(padding),
+      dilation: twice(dilation),
+    }),
   pad: ({ x }, { mode, pads_h, pads_w }) =>
     spatial.padBorders(
       x!,
@@ -32,6 +39,6 @@ export const spatialBuilders: Readonly<Record<string, Builder>> = {
       mode: interpolations[mode as string],
       nearest_mode: "floor",
       coordinate_transformation_mode:
-        mode === "nearest" ? "asymmetric" : align_corners ? "align_corners" : "pytorch_half_pixel",
+        mode === "nearest" ? "asymmetric" : align_corners ? "align_corners" : "half_pixel",
     }),
 };

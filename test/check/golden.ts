@@ -9,25 +9,26 @@ import * as losses from "../../src/nn/losses.ts";
 import * as activation from "../../src/ops/activation.ts";
 import { BatchNormalization } from "../../src/ops/batch-normalisation.ts";
 import { conv, convTranspose } from "../../src/ops/conv.ts";
-import { pad } from "../../src/ops/core/arrange.ts";
 import * as core from "../../src/ops/core/elementwise.ts";
-import { reduceMax } from "../../src/ops/core/reduce.ts";
+import { reduceSum } from "../../src/ops/core/reduce.ts";
 import { reshape, transpose } from "../../src/ops/core/shape.ts";
 import { localResponseNormalization } from "../../src/ops/local-normalisation.ts";
 import { linearTransform } from "../../src/ops/matmul.ts";
 import * as normalisation from "../../src/ops/normalisation.ts";
-import { averagePool, globalAveragePool, maxPool } from "../../src/ops/pool.ts";
+import { averagePool, maxPool } from "../../src/ops/pool.ts";
 import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
 import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
+import { sizeOf } from "../../src/tensor/shape.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { spatialBuilders } from "./golden-spatial.ts";
 
-/** A recorded case: PyTorch's function, its options, and the shapes of its operands. */
+/** A recorded case: PyTorch's function, its options, and the shapes of its operands and of their recorded gradients. */
 export interface GoldenCase {
   readonly name: string;
   readonly op: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly inputs: Readonly<Record<string, readonly number[]>>;
+  readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 
 const folder = join(import.meta.dirname, "..", "..", "..", "shared", "golden");
@@ -55,12 +56,6 @@ interface Options {
   readonly count_include_pad?: boolean;
   readonly dim: number;
   readonly reduction?: string;
-  readonly upscale: number;
-  readonly groups_of: number;
-  readonly output_size: readonly number[];
-  readonly pads_w: readonly [number, number];
-  readonly pads_h: readonly [number, number];
-  readonly mode: string;
   readonly tau: number;
   readonly label_smoothing?: number;
   readonly ignore_index?: number;
@@ -70,11 +65,14 @@ interface Options {
   readonly alpha: number;
   readonly beta: number;
   readonly k: number;
+  readonly threshold?: number;
+  readonly negative_slope?: number;
+  readonly approximate?: "none" | "tanh";
   readonly normalized_shape: readonly number[];
 }
 
-/** A function of PyTorch from its operands and options, or undefined for options that operators of ours lack. */
-type Builder = (inputs: Inputs, options: Options) => Value | undefined;
+/** A function of PyTorch from its operands and options. */
+type Builder = (inputs: Inputs, options: Options) => Value;
 
 const window = ({ kernel_size, stride, padding, dilation, ceil_mode, count_include_pad }: Options) => ({
   kernel_shape: kernel_size,
@@ -90,27 +88,58 @@ const convolution: Builder = ({ x, w, b }, { stride, padding, dilation, groups }
 
 const transposed: Builder = ({ x, w, b }, { stride, padding, dilation, groups, output_padding }) => {
   const pads = [...padding, ...padding];
-  const y = convTranspose(x!, w!, { strides: stride, pads, dilations: dilation, group: groups, output_padding });
-  return b ? core.add(y, reshape(b, [-1, ...padding.map(() => 1)])) : y;
+  return convTranspose(x!, w!, { strides: stride, pads, dilations: dilation, group: groups, output_padding }, b);
 };
 
 const maximum: Builder = ({ x }, options) => maxPool(x!, window(options));
 const average: Builder = ({ x }, options) => averagePool(x!, window(options));
 
-const crossEntropy: Builder = ({ x, t, w }, { reduction, label_smoothing, ignore_index }) =>
+/** @throws Error for a reduction that losses do not have */
+function reductionOf({ reduction = "mean" }: Options): losses.Reduction {
+  const known = (["mean", "sum", "none"] as const).find((each) => each === reduction);
+  if (!known) throw new Error(`no loss has the reduction ${reduction}`);
+  return known;
+}
+
+const crossEntropy: Builder = ({ x, t, w }, options) =>
   losses
     .crossEntropyWith({
       classWeights: w,
-      labelSmoothing: label_smoothing,
-      ignoreIndex: ignore_index,
-      reduction: reduction as losses.Reduction | undefined,
+      labelSmoothing: options.label_smoothing,
+      ignoreIndex: options.ignore_index,
+      reduction: reductionOf(options),
     })
     .of(x!, t!);
+
+/** A loss that is a mean over everything, or the sum or all of what it is the mean of. */
+const meanOf =
+  ({ of }: losses.Loss, each: (difference: Value) => Value): Builder =>
+  ({ x, t }, options) => {
+    const reduction = reductionOf(options);
+    if (reduction === "mean") return of(x!, t!);
+    const every = each(core.sub(x!, t!));
+    return reduction === "sum" ? reduceSum(every) : every;
+  };
+
+/** Of t (log t - x), the sum over the batch's size, as ours is, or what else PyTorch makes of it. */
+const klDivergence: Builder = ({ x, t }, options) => {
+  const perSample = losses.klDivergence.of(x!, t!);
+  if (options.reduction === "batchmean") return perSample;
+  const reduction = reductionOf(options);
+  if (reduction === "none") return core.mul(t!, core.sub(core.log(t!), x!));
+  const [samples, ...rest] = x!.shape as readonly number[];
+  return reduction === "sum" ? core.mul(perSample, samples!) : core.div(perSample, sizeOf(rest));
+};
+
+const softplus: Builder = ({ x }, { beta = 1, threshold = 20 }) => {
+  const steeper = core.mul(x!, beta);
+  return core.where(core.greater(steeper, threshold), x!, core.div(activation.softplus(steeper), beta));
+};
 
 const batchNormalisation: Builder = ({ x, w, b, m, v }, options) => {
   const y = apply(BatchNormalization, [x, w, b, m, v], { epsilon: options.eps })[0]!;
   const inputs = [x, w, b, m, v] as readonly Input[];
-  return options.training ? training(makeGraph(inputs, { y })).outputs.get("y") : y;
+  return options.training ? training(makeGraph(inputs, { y })).outputs.get("y")! : y;
 };
 
 /** The elements of an axis as two axes, `first` of them outside. */
@@ -130,10 +159,6 @@ export const builders: Readonly<Record<string, Builder>> = {
   avg_pool1d: average,
   avg_pool2d: average,
   avg_pool3d: average,
-  adaptive_avg_pool2d: ({ x }, { output_size }) =>
-    output_size.every((size) => size === 1) ? globalAveragePool(x!) : undefined,
-  adaptive_max_pool2d: ({ x }, { output_size }) =>
-    output_size.every((size) => size === 1) ? reduceMax(x!, { axes: [2, 3], keepDimensions: true }) : undefined,
   linear: ({ x, w, b }) => linearTransform(x!, w!, b),
   relu: ({ x }) => core.relu(x!),
   tanh: ({ x }) => core.tanh(x!),
@@ -141,12 +166,12 @@ export const builders: Readonly<Record<string, Builder>> = {
   silu: ({ x }) => core.mul(x!, core.sigmoid(x!)),
   hardsigmoid: ({ x }) => core.hardSigmoid(x!, { alpha: 1 / 6, beta: 0.5 }),
   relu6: ({ x }) => activation.clip(x!, 0, 6),
-  elu: ({ x }) => activation.elu(x!),
+  elu: ({ x }, { alpha }) => activation.elu(x!, alpha),
   selu: ({ x }) => activation.selu(x!),
-  gelu: ({ x }) => activation.gelu(x!),
+  gelu: ({ x }, { approximate }) => activation.gelu(x!, approximate),
   hardswish: ({ x }) => activation.hardSwish(x!),
-  softplus: ({ x }) => activation.softplus(x!),
-  leaky_relu: ({ x }) => activation.leakyRelu(x!),
+  softplus,
+  leaky_relu: ({ x }, { negative_slope }) => activation.leakyRelu(x!, negative_slope),
   mish: ({ x }) => activation.mish(x!),
   prelu: ({ x, w }) => activation.prelu(x!, reshape(w!, [-1, 1, 1])),
   batch_norm: batchNormalisation,
@@ -160,27 +185,17 @@ export const builders: Readonly<Record<string, Builder>> = {
   log_softmax: ({ x }, { dim }) => logSoftmax(x!, dim),
   softmax_temperature: ({ x }, { tau }) => softmax(core.mul(x!, -tau)),
   cross_entropy: crossEntropy,
-  mse_loss: ({ x, t }) => losses.meanSquaredError.of(x!, t!),
-  l1_loss: ({ x, t }) => losses.meanAbsoluteError.of(x!, t!),
-  smooth_l1_loss: ({ x, t }) => losses.smoothL1().of(x!, t!),
-  binary_cross_entropy_with_logits: ({ x, t }) => losses.binaryCrossEntropy().of(x!, t!),
-  kl_div: ({ x, t }) => losses.klDivergence.of(x!, t!),
-  cosine_similarity: ({ x, t }, { dim }) => losses.cosineSimilarity(x!, t!, dim),
-  pad: ({ x }, { mode, pads_h, pads_w }) =>
-    mode === "constant" ? pad(x!, [[0, 0], [0, 0], pads_h, pads_w]) : undefined,
-  max_over_channels: ({ x }, { groups_of }) => {
-    const groups = (x!.shape[1] as number) / groups_of;
-    return reduceMax(split(x!, 1, [groups, groups_of]), { axes: [2] });
-  },
+  mse_loss: meanOf(losses.meanSquaredError, (difference) => core.mul(difference, difference)),
+  l1_loss: meanOf(losses.meanAbsoluteError, core.abs),
+  smooth_l1_loss: ({ x, t }, options) =>
+    losses.smoothL1({ beta: options.beta, reduction: reductionOf(options) }).of(x!, t!),
+  binary_cross_entropy_with_logits: ({ x, t }, options) =>
+    losses.binaryCrossEntropy({ reduction: reductionOf(options) }).of(x!, t!),
+  kl_div: klDivergence,
+  cosine_similarity: ({ x, t }, { dim, eps }) => losses.cosineSimilarity(x!, t!, dim, eps),
   channel_shuffle: ({ x }, { groups }) => {
     const each = (x!.shape[1] as number) / groups!;
     return reshape(transpose(split(x!, 1, [groups!, each]), [0, 2, 1, 3, 4]), x!.shape as readonly number[]);
-  },
-  pixel_shuffle: ({ x }, { upscale }) => {
-    const [batch, channels, height, width] = x!.shape as [number, number, number, number];
-    const maps = channels / upscale ** 2;
-    const places = transpose(split(x!, 1, [maps, upscale, upscale]), [0, 1, 4, 2, 5, 3]);
-    return reshape(places, [batch, maps, height * upscale, width * upscale]);
   },
   ...spatialBuilders,
 };

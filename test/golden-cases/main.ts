@@ -1,21 +1,31 @@
 /** `npm run golden -- DIR`: PyTorch's recorded numbers for operators and optimisers, on the engine of STRIATE_ENGINE. */
 import { chosenEngine } from "../../src/cli/engine.ts";
-import { goldenFailure, isRecorded, readRecorded } from "./run.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { goldenFailure, isRecorded, type Recorded, readRecorded } from "./run.ts";
 
-const [folder] = process.argv.slice(2);
-if (folder === undefined || !isRecorded(folder)) {
-  process.stderr.write("golden: a folder with ops.json and ops.safetensors is missing. Usage: npm run golden -- DIR\n");
-  process.exit(2);
+const usage = "Usage: npm run golden -- DIR, a folder with ops.json and ops.safetensors";
+
+/** What the command line asks for, or the end of it. */
+function opened([folder, ...more]: readonly string[]): { engine: Engine; recorded: Recorded } {
+  try {
+    if (folder === undefined) throw new Error("a folder is missing");
+    if (more.length > 0) throw new Error(`found ${more.join(" ")} after the folder`);
+    if (!isRecorded(folder)) throw new Error(`${folder} does not have both files`);
+    return { engine: chosenEngine(), recorded: readRecorded(folder) };
+  } catch (error) {
+    process.stderr.write(`golden: ${(error as Error).message}\n${usage}\n`);
+    return process.exit(2);
+  }
 }
-const engine = chosenEngine();
-const { cases, tensors } = readRecorded(folder);
+
+const { engine, recorded } = opened(process.argv.slice(2));
 let failed = 0;
-for (const each of cases) {
-  const failure = await goldenFailure(each, tensors, engine);
+for (const each of recorded.cases) {
+  const failure = await goldenFailure(each, recorded.tensors, engine);
   if (failure === undefined) continue;
   failed += 1;
   process.stdout.write(`${each.name}: ${failure}\n`);
 }
 await engine.close();
-process.stdout.write(`${engine.name}: ${cases.length - failed} passed, ${failed} failed\n`);
+process.stdout.write(`${engine.name}: ${recorded.cases.length - failed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;

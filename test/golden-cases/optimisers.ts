@@ -8,6 +8,8 @@ import { mul } from "../../src/ops/core/elementwise.ts";
 import { reduceSum } from "../../src/ops/core/reduce.ts";
 import { scalar, type Tensor } from "../../src/tensor/tensor.ts";
 import { largestDifference, largestMagnitude } from "../check/compare.ts";
+import type { GoldenCase } from "../check/golden.ts";
+import { usingAll } from "../check/golden-graph.ts";
 
 interface Options {
   readonly lr: number;
@@ -30,19 +32,25 @@ const optimisers: Readonly<Record<string, (options: Options) => Optimiser>> = {
   "optimizer.adagrad": ({ eps, weight_decay }) => adagrad({ epsilon: eps, weightDecay: weight_decay }),
 };
 
-/** The largest error after any step, as a part of the largest magnitude then; undefined for an optimiser that there is not. */
+/**
+ * The largest error after any step, as a part of the largest magnitude then.
+ * @throws Error for an optimiser that there is not, or a tensor that is missing
+ */
 export async function optimiserError(
-  { name, op, options }: { name: string; op: string; options: unknown },
+  { name, op, options }: Pick<GoldenCase, "name" | "op" | "options">,
   tensors: ReadonlyMap<string, Tensor>,
   engine: Engine,
-): Promise<number | undefined> {
-  const optimiser = optimisers[op]?.(options as Options);
-  if (!optimiser) return undefined;
-  const [start, gradients, after] = ["p0", "g", "p"].map((each) => tensors.get(`${name}.${each}`)!) as [
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
+): Promise<number> {
+  if (!Object.hasOwn(optimisers, op)) throw new Error(`there is no optimiser ${op}`);
+  const { optimiser, rate } = usingAll(options, (all) => {
+    return { optimiser: optimisers[op]!(all as Options), rate: (all as Options).lr };
+  });
+  const recorded = (label: string): Tensor => {
+    const tensor = tensors.get(`${name}.${label}`);
+    if (!tensor) throw new Error(`there is no tensor ${name}.${label}`);
+    return tensor;
+  };
+  const [start, gradients, after] = [recorded("p0"), recorded("g"), recorded("p")];
   const g = inputValue("g", { dtype: "float32", shape: start.shape });
   const p = parameterValue("p", start);
   const { graph, state } = step(makeGraph([g], { loss: reduceSum(mul(p, g)) }), optimiser);
@@ -51,7 +59,7 @@ export async function optimiserError(
   try {
     for (let count = 0; count < gradients.shape[0]!; count++) {
       const given = gradients.slice(count, count + 1).reshape(start.shape);
-      await program.run({ g: given, [learningRateInput]: scalar((options as Options).lr) });
+      await program.run({ g: given, [learningRateInput]: scalar(rate) });
       const expected = after.slice(count, count + 1).reshape(start.shape);
       const found = (await program.read(["p"])).get("p")!;
       worst = Math.max(worst, largestDifference(found, expected) / largestMagnitude([expected]));
