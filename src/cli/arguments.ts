@@ -34,7 +34,32 @@ export const notNegative = numberThat((value) => value >= 0, "a number of at lea
 export const belowOne = numberThat((value) => value >= 0 && value < 1, "a number of at least 0 and below 1");
 
 /** A number between 0 and 1. */
-export const share = numberThat((value) => value > 0 && value < 1, "a number between 0 and 1, such as 0.1");
+const share = numberThat(
+  (value) => value > 0 && value < 1,
+  "a number between 0 and 1, such as 0.1, or data, such as folder:DIR",
+);
+
+/** A parser of items with commas between them, each parsed by `item`. */
+const listOf =
+  <Item>(item: (text: string) => Item) =>
+  (text: string): Item[] =>
+    text.split(",").map((each) => item(each.trim()));
+
+/** Numbers with commas between them: 0.485,0.456,0.406. */
+export const numberList = listOf(numberThat(() => true, "numbers with commas between them, such as 0.485,0.456,0.406"));
+
+/** The same of numbers above 0. */
+export const positiveList = listOf(numberThat((value) => value > 0, "numbers above 0 with commas between them"));
+
+/** The beginnings of names with commas between them: conv1,layer1. */
+export const nameList = listOf((text) => (text === "" ? refuse("names with commas between them") : text));
+
+/** A parser of several of the choices with commas between them. */
+export const choiceList = <Choice extends string>(choices: readonly Choice[]) =>
+  listOf((text) => choices.find((each) => each === text) ?? refuse(`some of ${choices.join(", ")}`));
+
+/** A share to hold out, or other data. */
+export const shareOrData = (text: string): number | string => (/^(\w+:|lines$)/.test(text) ? text : share(text));
 
 /** The shape of one image: 3x224x224. */
 export function imageShape(text: string): [number, number, number] {

@@ -8,6 +8,7 @@ import { exists, isFolder, joinPath } from "../platform/files.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { note } from "./notes.ts";
 import { runFiles } from "./run-folder.ts";
+import { type StatisticsOptions, usualStatistics, withStatistics } from "./statistics.ts";
 
 /** Where a model is, before it is read or built. */
 export type ModelPlace =
@@ -51,9 +52,12 @@ export async function openModel(spec: string, options: OpenModelOptions): Promis
   return model;
 }
 
-/** How pictures become this model's input: as it says, or simply scaled to its size where it says nothing. */
-export function preprocessingOf(model: Model): Preprocessing {
-  if (model.preprocessing) return model.preprocessing;
+/**
+ * How pictures become this model's input: as it or the options say, else scaled to its size, with ImageNet's mean and
+ * deviation where it takes colours.
+ */
+export function preprocessingOf(model: Model, given: StatisticsOptions): Preprocessing {
+  if (model.preprocessing) return withStatistics(model.preprocessing, model.preprocessing.channels, given);
   const [channels, height, width] = model.inputShape;
   const isSized = model.inputShape.length === 3 && typeof height === "number" && typeof width === "number";
   if (!isSized || (channels !== 1 && channels !== 3))
@@ -62,7 +66,12 @@ export function preprocessingOf(model: Model): Preprocessing {
       found: `an input of ${formatShape(model.inputShape)} and no word on how pictures become it`,
       expected: "1 or 3 channels of a fixed height and width",
     });
-  note(`${model.name} does not say how pictures become its input: pixels are scaled to 0 … 1 and that is all.`);
-  const each = (value: number) => Array.from({ length: channels }, () => value);
-  return { channels, height, width, padding: 0, mean: each(0), std: each(1) };
+  const usual = usualStatistics(channels);
+  if (!given.mean && !given.std)
+    note(
+      `${model.name} does not say which mean and standard deviation its input has: ` +
+        `${usual ? "ImageNet's are taken" : "0 and 1 are taken"}. Give others with --mean and --std.`,
+    );
+  const plain: Preprocessing = { channels, height, width, padding: 0, ...(usual ?? { mean: [0], std: [1] }) };
+  return withStatistics(plain, channels, given);
 }

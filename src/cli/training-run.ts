@@ -1,67 +1,53 @@
 /** Training from the command line: opens what it needs, shows progress, keeps what comes of it. */
 import { epochOrder } from "../data/batches.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { openData } from "../data/open.ts";
+import { Dataset } from "../data/dataset.ts";
+import type { OpenOptions } from "../data/open.ts";
 import { StriateError } from "../errors.ts";
 import type { Recipe } from "../models/catalog.ts";
-import { load, type Model } from "../models/model.ts";
-import { adam, sgd } from "../nn/optimisers.ts";
-import type { ScheduleName } from "../nn/schedules.ts";
-import type { Layer } from "../nn/scope.ts";
+import { load, Model } from "../models/model.ts";
+import { freeze, replaceHead } from "../models/transfer.ts";
 import { type EpochEvent, type FitResult, fit, TrainingError } from "../train/fit.ts";
 import type { CommonOptions, Outcome } from "./command.ts";
 import { UsageError } from "./failure.ts";
 import { FitProgress } from "./fit-progress.ts";
 import { interruptible } from "./interrupt.ts";
 import { note } from "./notes.ts";
-import { asModelSees, fittingTo } from "./open-data.ts";
+import { asModelSees, fittingTo, fittingToModel, openShown, sayAssumed } from "./open-data.ts";
 import { findModel } from "./open-model.ts";
 import { RunFolder } from "./run-folder.ts";
+import { type StatisticsOptions, withStatistics } from "./statistics.ts";
 import { columnsOf, counted, duration, lossText, percent, wrap } from "./text.ts";
+import { fitOptionsOf, type SettingOptions, type Settings, settingsOf } from "./training-settings.ts";
 
 /** The options of `striate train`, as they were given. */
-export interface TrainOptions extends CommonOptions {
+export interface TrainOptions extends CommonOptions, SettingOptions, StatisticsOptions {
   readonly model: string;
   readonly data: string;
   readonly out: string;
-  readonly epochs: number;
-  readonly batch?: number;
-  readonly learningRate?: number;
-  readonly optimizer?: "sgd" | "adam";
-  readonly momentum?: number;
-  readonly weightDecay?: number;
-  readonly schedule?: ScheduleName;
-  /** A share to hold out, or false for none; the data's test part unless given. */
-  readonly validation?: number | false;
+  /** A share to hold out, other data, or false for none; the data's test part unless given. */
+  readonly validation?: number | string | false;
   readonly limit?: number;
+  readonly freeze?: readonly string[];
+  readonly only?: readonly string[];
+  readonly newHead?: boolean;
   readonly force?: boolean;
 }
 
-/** For models without a recipe of their own. */
+/** For models without a recipe of their own: they were trained before. */
 const plainRecipe: Recipe = {
   optimiser: "sgd",
   batchSize: 128,
-  learningRate: 0.05,
-  weightDecay: 0,
-  schedule: "constant",
+  learningRate: 0.02,
+  weightDecay: 5e-4,
+  schedule: "cosine",
 };
 
 /** Everything training is made with, each option decided. */
 interface Plan {
-  readonly network: Model | Layer;
-  readonly name: string;
+  readonly network: Model;
   readonly train: Dataset;
   readonly validation?: Dataset;
-  readonly settings: Readonly<{
-    epochs: number;
-    batch: number;
-    learningRate: number;
-    optimizer: "sgd" | "adam";
-    momentum?: number;
-    weightDecay: number;
-    schedule: ScheduleName;
-    seed: number;
-  }>;
+  readonly settings: Settings;
 }
 
 /** Trains as the options say, into a run folder. */
@@ -72,17 +58,14 @@ export async function runTraining(options: TrainOptions): Promise<Outcome> {
   const facts = {
     model: options.model,
     data: options.data,
-    options: settings,
+    options: { ...settings, freeze: options.freeze, only: options.only, newHead: options.newHead },
     images: plan.train.count,
     validation: plan.validation && { name: plan.validation.name, images: plan.validation.count },
   };
   const folder = new RunFolder(options.out, facts);
   const run = fit(plan.network, plan.train, {
-    ...settings,
-    batchSize: settings.batch,
-    optimiser: optimiserOf(settings),
+    ...fitOptionsOf(settings, plan.network),
     validation: plan.validation,
-    name: plan.name,
   });
   const progress = new FitProgress();
   const stop = () => {
@@ -118,65 +101,73 @@ export async function runTraining(options: TrainOptions): Promise<Outcome> {
 }
 
 async function makePlan(options: TrainOptions): Promise<Plan> {
-  const { seed, epochs } = options;
+  const { seed } = options;
+  if (options.freeze && options.only) throw new UsageError("--freeze and --only say the same thing: give one");
   const place = await findModel(options.model);
-  const recipe = place.kind === "catalog" ? place.entry.recipe : plainRecipe;
-  const optimizer = options.optimizer ?? recipe.optimiser;
-  if (optimizer !== "sgd" && options.momentum !== undefined)
-    throw new UsageError(`--momentum is an option of sgd, and the optimizer is ${optimizer}`);
-  const isOwn = optimizer === recipe.optimiser;
-  const settings = {
-    epochs,
-    batch: options.batch ?? recipe.batchSize,
-    learningRate: options.learningRate ?? (isOwn ? recipe.learningRate : optimiserOf({ optimizer }).learningRate),
-    optimizer,
-    momentum: optimizer === "sgd" ? (options.momentum ?? 0.9) : undefined,
-    weightDecay: options.weightDecay ?? (isOwn ? recipe.weightDecay : 0),
-    schedule: options.schedule ?? recipe.schedule,
-    seed,
-  };
+  const settings = settingsOf(options, place.kind === "catalog" ? place.entry.recipe : plainRecipe);
   if (place.kind === "catalog") {
     const { name, layer, input } = place.entry;
-    const parts = await openParts(options, fittingTo(input), (data) => data);
-    return { ...parts, network: layer({ classes: parts.train.classes.length }), name, settings };
+    const parts = await openParts(options, fittingTo(input), (data) => withGiven(data, options));
+    const classes = parts.train.classes.length;
+    const network = Model.build(layer({ classes }), { name, input: parts.train.inputShape, seed });
+    return { ...parts, network: chosenTrainable(network, options), settings };
   }
-  const model = await load(place.path);
-  const fitting = model.preprocessing ? { preprocessing: model.preprocessing } : fittingTo(model.inputShape);
-  let network = model;
-  const parts = await openParts(options, fitting, (data) => {
-    if (!data.classes.some((name) => model.classes?.includes(name))) {
-      // Nothing in common: it learns other classes from here on.
-      network = model.with({ classes: data.classes });
-      return asModelSees(data, network);
+  let network = await load(place.path);
+  const parts = await openParts(options, fittingToModel(network), (data, isFirst) => {
+    if (isFirst) {
+      sayAssumed(network, data, options);
+      network = knowing(network, data, options);
     }
-    return asModelSees(data, model);
+    return asModelSees(data, network, options);
   });
-  return { ...parts, network, name: model.name, settings };
+  network = network.with({ preprocessing: parts.train.preprocessing });
+  return { ...parts, network: chosenTrainable(network, options), settings };
+}
+
+/** The model ready for the data's classes: with a new head where asked, with new names where it has none of these. */
+function knowing(model: Model, { classes }: Dataset, { newHead, seed }: TrainOptions): Model {
+  if (newHead) return replaceHead(model, { classes: classes.length, seed }).with({ classes });
+  return classes.some((name) => model.classes?.includes(name)) ? model : model.with({ classes: undefined });
+}
+
+/** The model with those parameters frozen that the options say. */
+function chosenTrainable(model: Model, { freeze: frozen, only }: TrainOptions): Model {
+  const within = (prefixes: readonly string[]) => (name: string) =>
+    prefixes.some((prefix) => name === prefix || name.startsWith(`${prefix}.`));
+  if (frozen) return freeze(model, within(frozen));
+  const isKept = only && within(only);
+  return isKept ? freeze(model, (name) => !isKept(name)) : model;
+}
+
+/** A dataset with the statistics given in place of its own. */
+function withGiven(data: Dataset, given: StatisticsOptions): Dataset {
+  const preprocessing = withStatistics(data.preprocessing, data.preprocessing.channels, given);
+  return new Dataset({ ...data, preprocessing });
 }
 
 type Parts = Pick<Plan, "train" | "validation">;
 
+/** @param prepare brings data into the model's form; what it is trained on comes first */
 async function openParts(
   options: TrainOptions,
-  fitting: ReturnType<typeof fittingTo>,
-  prepare: (data: Dataset) => Dataset,
+  fitting: OpenOptions,
+  prepare: (data: Dataset, isFirst: boolean) => Dataset,
 ): Promise<Parts> {
   const { seed, limit, validation: wanted } = options;
-  const opened = await openData(options.data, { seed, ...fitting });
-  const whole = prepare(opened.train);
+  const opened = await openShown(options.data, { seed, ...fitting });
+  const whole = prepare(opened.train, true);
+  const alike = { seed, ...fitting, preprocessing: whole.preprocessing };
+  const other = typeof wanted === "string" ? await openShown(wanted, alike) : opened;
   const split = typeof wanted === "number" ? whole.split(wanted, seed) : undefined;
   const rest = split?.rest ?? whole;
   const train = limit && limit < rest.count ? rest.subset(epochOrder(rest.count, seed, 0).slice(0, limit)) : rest;
-  const validation = split?.held ?? (wanted !== false && opened.test ? prepare(opened.test) : undefined);
+  const kept = typeof wanted === "string" ? (other.test ?? other.train) : wanted === false ? undefined : opened.test;
+  const validation = split?.held ?? (kept && prepare(kept, false));
   const measured = validation
     ? `Measured after each epoch on ${validation.name}: ${counted(validation.count, "image")}.`
     : "Nothing is measured on images kept back.";
   note(`Training on ${train.name}: ${counted(train.count, "image")}. ${measured}`);
   return { train, validation };
-}
-
-function optimiserOf({ optimizer, momentum, weightDecay }: Partial<Plan["settings"]>) {
-  return optimizer === "adam" ? adam({ weightDecay }) : sgd({ momentum, weightDecay });
 }
 
 /** Keeps the weights from before the loss was no longer a number. @returns the error that says so */
@@ -201,7 +192,7 @@ const figuresOf = ({ history, steps, stopped }: FitResult, seconds: number) => {
 
 function words(
   { out, data }: TrainOptions,
-  { name, validation }: Plan,
+  { network: { name }, validation }: Plan,
   { history, steps, stopped }: FitResult,
   folder: RunFolder,
   seconds: number,

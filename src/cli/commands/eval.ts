@@ -6,9 +6,10 @@ import { type CommonOptions, dataHelp, type Finish, modelHelp, newCommand, type 
 import { openTestData } from "../open-data.ts";
 import { openModel } from "../open-model.ts";
 import { startProgress } from "../progress.ts";
+import { type StatisticsOptions, withStatisticsOptions } from "../statistics.ts";
 import { counted, duration, grouped, lossText, percent, table } from "../text.ts";
 
-interface EvalOptions extends CommonOptions {
+interface EvalOptions extends CommonOptions, StatisticsOptions {
   readonly data: string;
   readonly batch: number;
 }
@@ -20,16 +21,15 @@ export const makeCommand = (finish: Finish): Command =>
       examples: ["striate eval runs/digits --data mnist:data/mnist"],
     },
     (command) =>
-      command
-        .argument("<model>", modelHelp)
-        .requiredOption("--data <data>", dataHelp)
+      withStatisticsOptions(command.argument("<model>", modelHelp).requiredOption("--data <data>", dataHelp))
         .option("--batch <number>", "images at a time", wholeNumber(1), 256)
         .action(async (model: string, options: EvalOptions) => finish(await evaluateModel(model, options))),
   );
 
-async function evaluateModel(spec: string, { data: place, batch, seed }: EvalOptions): Promise<Outcome> {
+async function evaluateModel(spec: string, options: EvalOptions): Promise<Outcome> {
+  const { data: place, batch, seed } = options;
   const model = await openModel(spec, { seed });
-  const data = await openTestData(place, model, seed);
+  const data = await openTestData(place, model, options);
   const progress = startProgress();
   const run = evaluate(model, data, { batchSize: batch });
   const title = `evaluating ${spec}`;

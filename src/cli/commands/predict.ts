@@ -10,9 +10,10 @@ import { wholeNumber } from "../arguments.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
 import { openModel, preprocessingOf } from "../open-model.ts";
 import { probabilitiesOf } from "../probabilities.ts";
+import { type StatisticsOptions, withStatisticsOptions } from "../statistics.ts";
 import { bar, columnsOf, percent, truncate } from "../text.ts";
 
-interface PredictOptions extends CommonOptions {
+interface PredictOptions extends CommonOptions, StatisticsOptions {
   readonly top: number;
 }
 
@@ -36,9 +37,7 @@ export const makeCommand = (finish: Finish): Command =>
       examples: ["striate predict runs/digits seven.png", "striate predict runs/digits *.jpg --top 1 --json"],
     },
     (command) =>
-      command
-        .argument("<model>", modelHelp)
-        .argument("<image...>", "PNG, JPEG or WebP files")
+      withStatisticsOptions(command.argument("<model>", modelHelp).argument("<image...>", "PNG, JPEG or WebP files"))
         .option("--top <number>", "classes to name for each picture", wholeNumber(1), 5)
         .action(async (model: string, images: string[], options: PredictOptions) =>
           finish(await predictImages(model, images, options)),
@@ -50,7 +49,7 @@ const together = 256;
 
 async function predictImages(spec: string, files: readonly string[], options: PredictOptions): Promise<Outcome> {
   const model = await openModel(spec, options);
-  const preprocessing = preprocessingOf(model);
+  const preprocessing = preprocessingOf(model, options);
   const predictions: Prediction[] = [];
   for (let start = 0; start < files.length; start += together) {
     const chunk = files.slice(start, start + together);
