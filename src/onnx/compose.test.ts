@@ -4,7 +4,8 @@ import { differences } from "../../test/check/differences.ts";
 import { type Draw, distinct, drawTensor, exactly, integer, normal, uniform } from "../../test/check/draw.ts";
 import { engines } from "../../test/check/engines.ts";
 import { gradientsOf } from "../autodiff/gradient.ts";
-import { evaluateGraph } from "../engine/reference.ts";
+import type { Engine } from "../engine/engine.ts";
+import { evaluateGraph, reference } from "../engine/reference.ts";
 import { StriateError } from "../errors.ts";
 import { makeGraph } from "../graph/graph.ts";
 import type { Attributes } from "../graph/op.ts";
@@ -96,6 +97,19 @@ const rows: readonly Row[] = [
   })),
 ];
 
+const overMaps = new Set([
+  "DFT",
+  "LpPool",
+  "GlobalLpPool",
+  "GlobalMaxPool",
+  "MaxPoolByColumns",
+  "Col2Im",
+  "DeformConv",
+]);
+afterAll(async () => {
+  for (const engine of engines) await engine.close();
+});
+
 const titled = rows.map(
   (row, index) => [`${index}: ${row.name} ${JSON.stringify(row.attributes ?? {})}`, row] as const,
 );
@@ -128,10 +142,6 @@ describe("operators that are compositions have the gradients of what they are", 
 });
 
 describe("operators that are compositions have one gradient on every engine", () => {
-  afterAll(async () => {
-    for (const engine of engines) await engine.close();
-  });
-
   test.each(titled)("%s", async (_, row) => {
     const { gradient, at } = built(row, "float32");
     const expected = evaluateGraph(gradient, at).outputs;
@@ -141,6 +151,31 @@ describe("operators that are compositions have one gradient on every engine", ()
       await program.dispose();
       for (const [name, tensor] of expected) expectClose(name, found.get(name), tensor, { relative: 1e-5 });
     }
+  });
+});
+
+describe("operators over maps that are compositions take batches of any size", () => {
+  const batched = titled.filter(([, { name, fixed }]) => overMaps.has(name) && (name !== "DFT" || fixed?.length !== 2));
+  test.each(batched)("%s", async (_, { name, moving, fixed = [], attributes = {} }) => {
+    const count = moving[0]![0][0]!;
+    const run = async (engine: Engine, batch: number | string) => {
+      const inputs = moving.map(([shape], index) => {
+        const named = shape.length > 2 && shape[0] === count ? [batch, ...shape.slice(1)] : shape;
+        return inputValue(`x${index}`, { dtype: "float32", shape: named });
+      });
+      const form = { type: name, version: 22, inputs: [...inputs, ...fixed], attributes, outputs: 1 };
+      const y = compositions.get(name)!(form as Parameters<Composition>[0])[0]!;
+      expect(y.shape[0]).toBe(batch);
+      const program = await engine.compile(makeGraph(inputs, { y }), new Map(), { threads: 1 });
+      const random = new Random(6);
+      const feeds = moving.map(([shape, draw = normal]) => drawTensor(draw, random, shape, "float32"));
+      const found = await program.run(Object.fromEntries(feeds.map((each, index) => [`x${index}`, each])));
+      await program.dispose();
+      return found.get("y")!;
+    };
+    const expected = await run(reference, count);
+    for (const engine of [reference, ...engines])
+      expectClose(engine.name, await run(engine, "batch"), expected, { relative: 1e-5 });
   });
 });
 
