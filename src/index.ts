@@ -8,7 +8,9 @@ export {
   spectrum,
   type Transform,
 } from "./analyse/frequency.ts";
+export { type LowRank, type LowRankOptions, lowRank } from "./analyse/low-rank.ts";
 export { type LayerSummary, type Summary, summary } from "./analyse/summary.ts";
+export { type ToeplitzOptions, toeplitz } from "./analyse/toeplitz.ts";
 export { type GradientOptions, gradient, gradientsOf } from "./autodiff/gradient.ts";
 export { type Augmentation, randomCrop, randomFlip } from "./data/augment.ts";
 export { type Batch, type BatchOptions, batches } from "./data/batches.ts";

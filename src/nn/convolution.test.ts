@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../test/check/compare.ts";
 import { checkLayer, evaluateLayer, type LayerCase } from "../../test/check/layer.ts";
-import { type PlainConvolution, plainConvolution } from "../../test/check/plain.ts";
+import { plainConvolution } from "../../test/check/plain.ts";
+import { randomConvolution } from "../../test/check/random-convolution.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { inputValue } from "../graph/value.ts";
 import * as convolution from "./convolution.ts";
@@ -167,45 +168,9 @@ describe("convolution layers", () => {
   });
 });
 
-/** Options of a layer, and the same as the plain loops take them. */
-const randomConvolution = fc
-  .integer({ min: 1, max: 3 })
-  .chain((axes) =>
-    fc.record({
-      each: fc.array(
-        fc.record({
-          kernel: fc.integer({ min: 1, max: 3 }),
-          stride: fc.integer({ min: 1, max: 3 }),
-          dilation: fc.integer({ min: 1, max: 2 }),
-          pads: fc.tuple(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 2 })),
-          more: fc.integer({ min: 0, max: 2 }),
-        }),
-        { minLength: axes, maxLength: axes },
-      ),
-      groups: fc.integer({ min: 1, max: 3 }),
-      inputs: fc.integer({ min: 1, max: 2 }),
-      outputs: fc.integer({ min: 1, max: 2 }),
-      border: fc.constantFrom("zeros", "reflect", "replicate", "circular"),
-      flip: fc.boolean(),
-      bias: fc.boolean(),
-    }),
-  )
-  .map(({ each, groups, inputs, outputs, border, flip, bias }) => {
-    const of = <K extends keyof (typeof each)[number]>(key: K) => each.map((axis) => axis[key]);
-    const plain = { stride: of("stride"), dilation: of("dilation"), pads: of("pads"), groups, border, flip };
-    return {
-      plain: plain as PlainConvolution,
-      options: { ...plain, kernel: of("kernel"), padding: of("pads"), channels: groups * outputs, bias } as const,
-      input: [
-        groups * inputs,
-        ...each.map(({ kernel, dilation, more }) => Math.max(3, dilation * (kernel - 1) + 1) + more),
-      ],
-    };
-  });
-
 test("400 random convolutions are what the definition says, element by element", () => {
   fc.assert(
-    fc.property(randomConvolution, ({ plain, options, input }) => {
+    fc.property(randomConvolution(), ({ plain, options, input }) => {
       const { x, y, variables } = evaluateLayer(layers[input.length - 2]!(options), input);
       const expected = plainConvolution(x, variables.get("weight")!, variables.get("bias"), plain);
       expectClose("convolution", y, expected, { relative: 1e-6 });

@@ -1,0 +1,53 @@
+/** Convolution as a matrix. Chapter, section 1.1. */
+import { StriateError } from "../errors.ts";
+import { each, paddingOf, wholeNumber } from "../nn/options.ts";
+import type { PatchOptions } from "../nn/patches.ts";
+import { convAxes, correlate } from "../ops/correlate.ts";
+import { sizeOf } from "../tensor/shape.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
+
+export interface ToeplitzOptions extends Omit<PatchOptions, "kernel"> {
+  /** The lengths of the input's spatial axes. */
+  readonly size: readonly number[];
+  readonly groups?: number;
+}
+
+/** More elements than this are no small matrix: 64 MB. */
+const mostElements = 1 << 24;
+
+/**
+ * The matrix of a convolution layer (cross-correlation, zeros in the padding) with these weights
+ * [filters, channels / groups, ...kernel]: [filters * positions, channels * places], its product with an image written
+ * out as a vector, without the bias, what the layer gives, written out. Along one axis with one channel and a stride of 1
+ * it is a Toeplitz matrix, every diagonal constant; in general its blocks are. Chapter, section 1.1.
+ * @throws StriateError for a matrix of more than 2^24 elements
+ *
+ * @example
+ * import { tensor, toeplitz } from "striate";
+ *
+ * const matrix = toeplitz(tensor([1, 2, 3], [1, 1, 3]), { size: [5] });
+ * console.assert(matrix.toArray().join("") === "123000123000123");
+ */
+export function toeplitz(weight: Tensor, { size, groups = 1, ...options }: ToeplitzOptions): Tensor {
+  const subject = "toeplitz";
+  const [filters, channels, ...kernel] = weight.shape as [number, number, ...number[]];
+  wholeNumber(subject, "groups", groups);
+  const strides = each(subject, "stride", options.stride ?? 1, kernel.length);
+  const dilations = each(subject, "dilation", options.dilation ?? 1, kernel.length);
+  const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilations);
+  const image = [1, channels * groups, ...each(subject, "size", size, kernel.length)];
+  const axes = convAxes(image, weight.shape, { auto_pad: "NOTSET", group: groups, strides, dilations, pads });
+  const shape = [filters * sizeOf(axes.map(({ output }) => output)), sizeOf(image)] as const;
+  if (sizeOf(shape) > mostElements)
+    throw new StriateError({
+      subject,
+      found: `a matrix of ${shape.join("x")}`,
+      expected: `at most ${mostElements} elements`,
+      mend: "Take a smaller input or fewer channels",
+    });
+  const matrix = zeros(shape, weight.dtype);
+  correlate(image, weight.shape, groups, axes, (to, from, at) => {
+    matrix.numbers[to * shape[1] + from] = weight.numbers[at]!;
+  });
+  return matrix;
+}
