@@ -24,14 +24,17 @@ export const resultsOf = (graph: Graph): Value[] => [
   ...graph.updates.map((update) => update.next),
 ];
 
-/** The nodes that values depend on, each after those it depends on, in an order that only the graph decides. */
-export function nodesBehind(values: Iterable<Value>): Node[] {
+/**
+ * The nodes that values depend on, each after those it depends on, in an order that only the graph decides.
+ * @param given values behind which none are looked for
+ */
+export function nodesBehind(values: Iterable<Value>, given?: ReadonlySet<Value>): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
   for (const value of values) {
     const stack: { node: Node; next: number }[] = [];
     const visit = (candidate: Value | undefined) => {
-      if (candidate?.source.kind !== "node" || seen.has(candidate.source.node)) return;
+      if (candidate?.source.kind !== "node" || seen.has(candidate.source.node) || given?.has(candidate)) return;
       seen.add(candidate.source.node);
       stack.push({ node: candidate.source.node, next: 0 });
     };

@@ -1,19 +1,27 @@
 /** The nodes of a file as a graph: functions inlined, constant branches taken, older forms upgraded, constants folded. */
+import { create } from "@bufbuild/protobuf";
 import { StriateError } from "../errors.ts";
 import { type AttributeDeclaration, type AttributeValue, apply, type Op } from "../graph/op.ts";
 import { foldNode } from "../graph/rewrite.ts";
 import { atScope } from "../graph/scope.ts";
 import { constant, constantOf, parameterValue, producerOf, type Value } from "../graph/value.ts";
-import { operators } from "../ops/registry.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compositions } from "./compose.ts";
-import { attributeTypes } from "./encode.ts";
 import { opsetOf } from "./file.ts";
 import { attributeValue, type Composition, type NodeForm } from "./form.ts";
-import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "./generated/onnx_pb.ts";
+import { operatorOf } from "./functions.ts";
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  type FunctionProto,
+  type GraphProto,
+  type NodeProto,
+  NodeProtoSchema,
+} from "./generated/onnx_pb.ts";
 import { domainOf } from "./parts.ts";
 import { decodeTensor } from "./tensor.ts";
 import { upgraded } from "./upgrade.ts";
+import { attributeTypes } from "./write.ts";
 
 export interface BuilderParts {
   readonly subject: string;
@@ -57,7 +65,7 @@ export class Builder {
     const visited = new Set<FunctionProto>();
     const visit = (each: NodeProto): void => {
       const key = `${domainOf(each)}:${each.opType}`;
-      if (this.#knows(key)) return;
+      if (operatorOf(each) || this.#knows(key)) return;
       const called = this.#parts.functions.get(key);
       if (called) {
         if (visited.has(called)) return;
@@ -80,7 +88,7 @@ export class Builder {
   }
 
   #knows(key: string): boolean {
-    if (this.#parts.compositions.has(key) || operators.has(key) || key === ":If") return true;
+    if (this.#parts.compositions.has(key) || key === ":If") return true;
     return key.startsWith(":") && (compositions.has(key.slice(1)) || key === ":Upsample" || key === ":Scatter");
   }
 
@@ -133,7 +141,7 @@ export class Builder {
     const given = node.attribute.flatMap((each) => referred(each, context.attributes));
     const scope = label.split("/").slice(0, -1).join(".");
     const own = this.#parts.compositions.get(key);
-    if (!own && !operators.has(key)) {
+    if (!own && !operatorOf(node)) {
       const called = this.#parts.functions.get(key);
       if (called) return this.#call(called, inputs, given, context);
     }
@@ -153,7 +161,7 @@ export class Builder {
       const form = domainOf(node) === "" ? upgraded(written) : written;
       const copy = form.type === "Identity" && this.#ownParameter(form.inputs[0], node.output[0] ?? "");
       if (copy) return [copy];
-      const op = operators.get(`${domainOf(node)}:${form.type}`);
+      const op = operatorOf({ domain: node.domain, opType: form.type });
       if (op) return folded(apply(op, form.inputs, declared(form.attributes, op, given, place)));
       const composition = compositions.get(form.type);
       if (composition) return composition(form).map((value) => folded([value])[0]!);
@@ -227,14 +235,16 @@ export class Builder {
 function withoutAbsent(called: FunctionProto, inputs: readonly (Value | undefined)[]): readonly NodeProto[] {
   const absent = new Set(called.input.filter((_, index) => !inputs[index]));
   if (absent.size === 0) return called.node;
-  return called.node.map((node) => ({ ...node, input: node.input.map((name) => (absent.has(name) ? "" : name)) }));
+  return called.node.map((node) =>
+    create(NodeProtoSchema, { ...node, input: node.input.map((name) => (absent.has(name) ? "" : name)) }),
+  );
 }
 
 /** An attribute of a node in a function that stands for one of the call, or nothing where the call has none. */
 function referred(attribute: AttributeProto, call: ReadonlyMap<string, AttributeProto> | undefined): AttributeProto[] {
   if (attribute.refAttrName === "") return [attribute];
   const given = call?.get(attribute.refAttrName);
-  return given ? [{ ...given, name: attribute.name }] : [];
+  return given ? [create(AttributeProtoSchema, { ...given, name: attribute.name })] : [];
 }
 
 /** Constants in place of outputs that constants decide. */

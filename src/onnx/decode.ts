@@ -1,18 +1,16 @@
 /** A graph from the bytes of an ONNX file. The bytes are not trusted: everything is checked before it is used. */
 import { StriateError } from "../errors.ts";
 import { type Graph, makeGraph } from "../graph/graph.ts";
-import type { Op } from "../graph/op.ts";
 import { foldConstants } from "../graph/rewrite.ts";
 import { constant, type Input, inputValue, parameterValue, stateValue, type Value } from "../graph/value.ts";
-import { operators } from "../ops/registry.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Builder } from "./build.ts";
 import { attachExternalData, type ExternalData } from "./external.ts";
 import { functionsOf, opsetOf, parseModel, typeOf } from "./file.ts";
 import type { Composition } from "./form.ts";
-import type { GraphProto, NodeProto } from "./generated/onnx_pb.ts";
-import { domainOf } from "./parts.ts";
+import { operatorOf } from "./functions.ts";
+import type { GraphProto } from "./generated/onnx_pb.ts";
 import { decodeTensor } from "./tensor.ts";
 
 export interface DecodedModel {
@@ -98,7 +96,7 @@ const twice = (subject: string, name: string) =>
 /** The names that nodes take as settings, numbers of the computation, or as statistics, which training gathers. */
 function operandsThatAre(kind: "settings" | "statistics", graph: GraphProto): Set<string> {
   const names = new Set<string>();
-  const opOf = (node: NodeProto): Op | undefined => operators.get(`${domainOf(node)}:${node.opType}`);
-  for (const node of graph.node) for (const operand of opOf(node)?.[kind] ?? []) names.add(node.input[operand] ?? "");
+  for (const node of graph.node)
+    for (const operand of operatorOf(node)?.[kind] ?? []) names.add(node.input[operand] ?? "");
   return names;
 }

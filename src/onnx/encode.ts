@@ -1,23 +1,13 @@
 /** A graph as the bytes of an ONNX file. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { StriateError } from "../errors.ts";
 import { type Graph, nodesOf, resultsOf, variablesOf } from "../graph/graph.ts";
-import type { AttributeDeclaration, AttributeValue } from "../graph/op.ts";
 import { type Dimension, type NamedSource, type Node, producerOf, type Value, type ValueType } from "../graph/value.ts";
 import { onnxDTypes } from "../ops/core/elementwise.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import {
-  AttributeProtoSchema,
-  GraphProtoSchema,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  TensorProtoSchema,
-  ValueInfoProtoSchema,
-} from "./generated/onnx_pb.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { FunctionTable } from "./functions.ts";
+import { GraphProtoSchema, ModelProtoSchema, ValueInfoProtoSchema } from "./generated/onnx_pb.ts";
 import { nextName } from "./names.ts";
-
-/** The operator set in which graphs are written, and which graphs in memory follow. */
-export const opset = 21;
+import { constantProto, copyProto, nodeProto, operatorSets, tensorProto } from "./write.ts";
 
 export interface EncodeOptions {
   /** Values of the variables, to be kept in the file; variables not given become inputs, and their updates outputs. */
@@ -25,9 +15,6 @@ export interface EncodeOptions {
   /** Texts to keep with the model. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
-
-/** ONNX's numbers for attribute types (AttributeProto.AttributeType). */
-export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 
 const intermediateVersion = 10n;
 
@@ -49,31 +36,28 @@ export function encode(graph: Graph, { variables = new Map(), metadata = {} }: E
   const nodeNames = nameNodes(nodes);
   const used = new Set<Value>(resultsOf(graph));
   for (const node of nodes) for (const input of node.inputs) if (input) used.add(input);
-  const domains = new Set(nodes.map((node) => node.op.domain));
+  const functions = new FunctionTable();
   return toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {
       irVersion: intermediateVersion,
       producerName: "striate",
-      opsetImport: ["", ...[...domains].filter((domain) => domain !== "")].map((domain) => ({
-        domain,
-        version: domain === "" ? BigInt(opset) : 1n,
-      })),
+      opsetImport: operatorSets(new Set(nodes.map((node) => node.op.domain))),
       graph: create(GraphProtoSchema, {
         name: "striate",
         input: fed.map((value) => typeInfo((value.source as NamedSource).name, value)),
         output: results.map(([name, value]) => typeInfo(name, value)),
-        initializer: [
-          ...[...constants].map(([value, tensor]) => tensorProto(tensor, names.get(value)!)),
-          ...stored.map((variable) => tensorProto(variables.get(variable.source.name)!, variable.source.name)),
-        ],
+        initializer: stored.map(({ source }) => tensorProto(variables.get(source.name)!, source.name)),
         node: [
-          ...nodes.map((node, index) => nodeProto(nodeNames[index]!, node, names, used)),
-          ...copies.map(([name, value]) =>
-            create(NodeProtoSchema, { opType: "Identity", input: [names.get(value)!], output: [name] }),
+          // Constants are nodes, since initialisers are weights.
+          ...[...constants].map(([value, tensor]) => constantProto(tensor, names.get(value)!)),
+          ...nodes.map((node, index) =>
+            nodeProto({ name: nodeNames[index]!, node, type: functions.typeOf(node), names, used }),
           ),
+          ...copies.map(([name, value]) => copyProto(names.get(value)!, name)),
         ],
       }),
+      functions: functions.protos,
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     }),
   );
@@ -120,54 +104,6 @@ function nameNodes(nodes: readonly Node[]): string[] {
     const count = counts.get(path) ?? 0;
     counts.set(path, count + 1);
     return count === 0 ? path : `${path}_${count}`;
-  });
-}
-
-function nodeProto(name: string, node: Node, names: ReadonlyMap<Value, string>, used: ReadonlySet<Value>) {
-  const inputs = node.inputs.map((input) => (input ? names.get(input)! : ""));
-  while (inputs.at(-1) === "") inputs.pop();
-  const outputs = node.outputs.slice(0, node.outputs.findLastIndex((output) => used.has(output)) + 1);
-  return create(NodeProtoSchema, {
-    name,
-    opType: node.op.name,
-    domain: node.op.domain,
-    input: inputs,
-    output: outputs.map((output) => names.get(output)!),
-    attribute: Object.entries(node.op.attributes as Record<string, AttributeDeclaration>).flatMap(
-      ([name, { kind, default: fallback }]) => {
-        const value = node.attributes[name];
-        if (value === undefined || value === fallback) return [];
-        return [create(AttributeProtoSchema, { name, type: attributeTypes[kind], ...attributeField(kind, value) })];
-      },
-    ),
-  });
-}
-
-function attributeField(kind: AttributeDeclaration["kind"], value: AttributeValue) {
-  switch (kind) {
-    case "float":
-      return { f: value as number };
-    case "int":
-      return { i: BigInt(value as number) };
-    case "string":
-      return { s: new TextEncoder().encode(value as string) };
-    case "floats":
-      return { floats: [...(value as readonly number[])] };
-    case "ints":
-      return { ints: (value as readonly number[]).map(BigInt) };
-    case "tensor":
-      return { t: tensorProto(value as Tensor) };
-  }
-}
-
-function tensorProto(tensor: Tensor, name = "") {
-  if (!(tensor instanceof Tensor)) throw new StriateError({ subject: "encode", found: "an attribute of another type" });
-  const { buffer, byteOffset, byteLength } = tensor.data;
-  return create(TensorProtoSchema, {
-    name,
-    dataType: onnxDTypes[tensor.dtype],
-    dims: tensor.shape.map(BigInt),
-    rawData: new Uint8Array(buffer, byteOffset, byteLength),
   });
 }
 

@@ -4,7 +4,6 @@ import { StriateError } from "../errors.ts";
 import type { Dimension } from "../graph/value.ts";
 import { onnxDTypes } from "../ops/core/elementwise.ts";
 import type { DType } from "../tensor/dtype.ts";
-import { opset } from "./encode.ts";
 import {
   type FunctionProto,
   type ModelProto,
@@ -15,6 +14,7 @@ import {
 } from "./generated/onnx_pb.ts";
 import { checkNames, domainOf } from "./parts.ts";
 import { checkWire, WireError } from "./wire.ts";
+import { opset } from "./write.ts";
 
 const oldestOpset = 1;
 const newestOpset = 28;

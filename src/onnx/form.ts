@@ -2,9 +2,9 @@
 import { StriateError } from "../errors.ts";
 import type { AttributeKind, AttributeValue } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
-import { attributeTypes } from "./encode.ts";
 import type { AttributeProto } from "./generated/onnx_pb.ts";
 import { decodeTensor } from "./tensor.ts";
+import { attributeTypes } from "./write.ts";
 
 export interface NodeForm {
   readonly type: string;

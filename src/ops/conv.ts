@@ -141,16 +141,16 @@ export const ConvWeightGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
  */
 function swappedConvolution(x: Value, g: Value, attributes: ConvAttributes): Value {
   const { group, kernel_shape, strides, dilations } = attributes;
-  const [batch, channels, ...spatial] = x.shape as Shape;
+  const [, channels, ...spatial] = x.shape as Shape;
   const swap = (rank: number, first: readonly number[]) => [
     ...first,
     ...Array.from({ length: rank - first.length }, (_, axis) => axis + first.length),
   ];
   const rank = x.shape.length;
   const pads = padsOf(convAxes(x.shape, weightShape(x.shape, g.shape, attributes), attributes));
-  const grouped = transpose(reshape(x, [batch!, group, channels! / group, ...spatial]), swap(rank + 1, [2, 1, 0]));
+  const grouped = transpose(reshape(x, [0, group, channels! / group, ...spatial]), swap(rank + 1, [2, 1, 0]));
   const full = conv(
-    reshape(grouped, [channels! / group, group * batch!, ...spatial]),
+    reshape(grouped, [channels! / group, -1, ...spatial]),
     transpose(g, swap(rank, [1, 0])),
     undefined,
     { group, pads, strides: dilations, dilations: strides },
