@@ -11,6 +11,12 @@ export interface AxisMatrix {
   readonly data: Float64Array;
 }
 
+/** The most numbers that one matrix may have: 128 MB of them, in float64. */
+const largestMatrix = 2 ** 24;
+
+/** Whether a matrix is of a size to be worked with. */
+export const isMatrixOfSize = (rows: number, columns: number): boolean => rows * columns <= largestMatrix;
+
 export const transposed = ({ rows, columns, data }: AxisMatrix): AxisMatrix => ({
   rows: columns,
   columns: rows,

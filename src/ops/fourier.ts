@@ -2,7 +2,7 @@
 import { StriateError } from "../errors.ts";
 import type { Value } from "../graph/value.ts";
 import { formatShape, normaliseAxis } from "../tensor/shape.ts";
-import { type AxisMatrix, alongAxis } from "./along.ts";
+import { type AxisMatrix, alongAxis, isMatrixOfSize } from "./along.ts";
 import { reshape, transpose } from "./core/shape.ts";
 
 export interface FourierOptions {
@@ -14,9 +14,6 @@ export interface FourierOptions {
   /** Only the frequencies 0 to length / 2, the others of a real signal being their conjugates; inverse, from them to it. */
   readonly onesided?: boolean;
 }
-
-/** The most numbers that one matrix may have: those of a complex transform of 2048 elements. */
-const largestMatrix = 4096 ** 2;
 
 /**
  * X[k] = sum over j of x[j] exp(-2 pi i j k / length), or with the sign of the exponent changed and divided by the
@@ -45,7 +42,7 @@ export function discreteFourierTransform(
   const length = wanted ?? (toReal ? 2 * (input - 1) : input);
   const output = onesided && !inverse ? Math.floor(length / 2) + 1 : length;
   const outputParts = toReal ? 1 : 2;
-  if (!(Number.isSafeInteger(length) && length >= 1 && input * parts * output * outputParts <= largestMatrix))
+  if (!(Number.isSafeInteger(length) && length >= 1 && isMatrixOfSize(output * outputParts, input * parts)))
     throw new StriateError({
       subject,
       found: `${length} elements, from ${input}`,

@@ -1,6 +1,6 @@
 /** How one axis is resized: the matrix of what every element of the result takes from every element of the axis. */
 import { StriateError } from "../errors.ts";
-import type { AxisMatrix } from "./along.ts";
+import { type AxisMatrix, isMatrixOfSize } from "./along.ts";
 
 /** What decides the weights along an axis. */
 export interface AxisResize {
@@ -94,6 +94,8 @@ export const isOutside = (place: number, { coordinates, input }: AxisResize): bo
 /** The weights [output, input] of resizing one axis; elements beyond the border are those at it, unless excluded. */
 export function resizeMatrix(axis: AxisResize): AxisMatrix {
   const { input, output } = axis;
+  if (!isMatrixOfSize(output, input))
+    throw new StriateError({ subject: "Resize", found: `an axis of ${input} to ${output}`, expected: "shorter ones" });
   const data = new Float64Array(output * input);
   for (let row = 0; row < output; row++) {
     const place = placeOf(row, axis);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { tables } from "../../test/check/cases/all.ts";
 import { testOps } from "../../test/check/table.ts";
+import { ort } from "../engine/ort/ort.ts";
 import { evaluateGraph } from "../engine/reference.ts";
 import { makeGraph } from "../graph/graph.ts";
 import { inputValue } from "../graph/value.ts";
@@ -27,5 +28,25 @@ describe("against aliasing", () => {
     const graph = makeGraph([input], { y: resizeTo(input, [expected.length], attributes) });
     const found = evaluateGraph(graph, new Map([["x", x]])).outputs.get("y")!;
     for (const [index, each] of expected.entries()) expect(found.numbers[index]).toBeCloseTo(each, 12);
+  });
+});
+
+describe("an axis too long for a matrix", () => {
+  const x = inputValue("x", { dtype: "float32", shape: [1, 1, 2] });
+  const graph = makeGraph([x], { y: resizeTo(x, [2 ** 23 + 1], { mode: "linear" }) });
+  const feeds = { x: tensor([0, 1], [1, 1, 2]) };
+
+  test("is resized by ONNX Runtime itself", async () => {
+    const program = await ort.compile(graph, new Map(), { threads: 1 });
+    const y = (await program.run(feeds)).get("y")!;
+    await program.dispose();
+    await ort.close();
+    expect(y.shape).toEqual([1, 1, 2 ** 23 + 1]);
+    expect(y.numbers[2 ** 22]).toBeCloseTo(0.5, 6);
+  });
+
+  test("is refused by the reference engine", () => {
+    const run = () => evaluateGraph(graph, new Map(Object.entries(feeds)));
+    expect(run).toThrow("Resize: found an axis of 2 to 8388609; expected shorter ones.");
   });
 });

@@ -5,7 +5,7 @@ import { constant, constantOf, type Dimension, type Value } from "../graph/value
 import { allocate } from "../tensor/dtype.ts";
 import { normaliseAxis } from "../tensor/shape.ts";
 import { Tensor, tensor } from "../tensor/tensor.ts";
-import { alongAxis, numbersAlong, transposed } from "./along.ts";
+import { alongAxis, isMatrixOfSize, numbersAlong, transposed } from "./along.ts";
 import { mul } from "./core/elementwise.ts";
 import { shapeFrom, shapeOf, vector } from "./core/shape.ts";
 import { averagePool } from "./pool.ts";
@@ -181,15 +181,14 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
   },
 });
 
-/** Resize in products with matrices: for engines whose own is wrong or slow. */
+/** Resize in products with matrices, for engines whose own is wrong or slow; undefined where they would be too large. */
 export function resizeByMatrices(
   [x, ...settings]: readonly (Value | undefined)[],
   attributes: ResizeAttributes,
-): Value {
-  return changes(x!.shape, constants(settings), attributes).reduce(
-    (value, { axis, change }) => alongAxis(value, axis, resizeMatrix(change)),
-    x!,
-  );
+): Value | undefined {
+  const changed = changes(x!.shape, constants(settings), attributes);
+  if (!changed.every(({ change }) => isMatrixOfSize(change.output, change.input))) return undefined;
+  return changed.reduce((value, { axis, change }) => alongAxis(value, axis, resizeMatrix(change)), x!);
 }
 
 /** The gradient of a resizing for its input, from that of its output, the input's shape and Resize's settings. */

@@ -8,7 +8,8 @@ const resizeRule = (inputs: readonly (Value | undefined)[], node: Node): readonl
   if (attributes.coordinate_transformation_mode === "tf_crop_and_resize" || onlyRepeats(inputs, attributes))
     return undefined;
   if (x.dtype !== "float32" || !fixedShape({ dtype: x.dtype, shape: x.shape.slice(1) })) return undefined;
-  return [resizeByMatrices(inputs, attributes)];
+  const resized = resizeByMatrices(inputs, attributes);
+  return resized && [resized];
 };
 
 export const resizeRules = [[Resize, resizeRule]] as const;
