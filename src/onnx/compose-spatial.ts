@@ -15,6 +15,7 @@ import { formatShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { scalar } from "../tensor/tensor.ts";
 import { deformableConvolution } from "./deformable.ts";
 import type { Composition, NodeForm } from "./form.ts";
+import { affineGrid, gridSample } from "./grid-sample.ts";
 
 const first = ({ inputs, type }: NodeForm): Value => {
   if (!inputs[0]) throw new StriateError({ subject: type, found: "no operand", expected: "at least one" });
@@ -120,11 +121,13 @@ const powerOf = ({ attributes: { p = 2, ...window } }: NodeForm) => ({ p: Number
 
 /** By the name of an operator of the standard domain. */
 export const spatialCompositions: readonly (readonly [string, Composition])[] = [
+  ["AffineGrid", affineGrid],
   ["Col2Im", columnsToImage],
   ["DFT", fourier],
   ["DeformConv", deformableConvolution],
   ["GlobalLpPool", (form) => [globalLpPool(first(form), powerOf(form).p)]],
   ["GlobalMaxPool", (form) => [globalMaxPool(first(form))]],
+  ["GridSample", gridSample],
   ["LpPool", (form) => [lpPool(first(form), powerOf(form).p, powerOf(form).window)]],
   ["MaxPoolByColumns", maxPoolByColumns],
   ["MaxUnpool", unpool],

@@ -90,6 +90,8 @@ const rows: readonly Row[] = [
     moving: [[[1, 4, 4, 3]], [[2, 2, 2, 2]], [[1, 16, 3, 2], uniform(0.15, 0.85)], [[2]], [[1, 8, 3, 2]]],
     attributes: { group: 2, offset_group: 2, strides: [2, 2], pads: [2, 1, 1, 1] },
   },
+  { name: "AffineGrid", moving: [[[2, 2, 3]]], fixed: [vector([2, 1, 3, 2])] },
+  { name: "AffineGrid", moving: [[[2, 3, 4]]], fixed: [vector([2, 1, 3, 1, 2])], attributes: { align_corners: 1 } },
   ...grids.map((attributes) => ({
     name: "GridSample",
     moving: [[[1, 2, 3, 4]], [[1, 2, 2, 2], exactly(-0.93, 0.31, 0.47, -0.58, 1.21, 0.12, -0.2, -1.37)]] as const,
@@ -98,6 +100,7 @@ const rows: readonly Row[] = [
 ];
 
 const overMaps = new Set([
+  "AffineGrid",
   "DFT",
   "LpPool",
   "GlobalLpPool",
@@ -179,6 +182,30 @@ describe("operators over maps that are compositions take batches of any size", (
   });
 });
 
+describe("an affine grid is torch.nn.functional.affine_grid's", () => {
+  // PyTorch 1.13, float64
+  const flat = tensor([0.5, 0.25, -0.1, -0.3, 2, 0.4], [1, 2, 3], "float64");
+  const deep = tensor(
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map((each) => each / 8),
+    [1, 3, 4],
+    "float64",
+  );
+  test.each([
+    [flat, [2, 3], 0, [-67 / 120, -0.4, -0.225, -0.6, 13 / 120, -0.8, -37 / 120, 1.6, 0.025, 1.4, 43 / 120, 1.2]],
+    [flat, [2, 3], 1, [-0.85, -1.3, -0.35, -1.6, 0.15, -1.9, -0.35, 2.7, 0.15, 2.4, 0.65, 2.1]],
+    [deep, [2, 1, 2], 0, [0.25, 0.25, 0.25, 0.25, 0.75, 1.25, 0.5, 1, 1.5, 0.5, 1.5, 2.5]],
+    [deep, [2, 1, 2], 1, [0.125, -0.375, -0.875, 0.125, 0.625, 1.125, 0.625, 1.125, 1.625, 0.625, 2.125, 3.625]],
+  ])("case %#", (theta, size, align_corners, expected) => {
+    const inputs = [constant(theta), vector([1, 1, ...size])];
+    const form = { type: "AffineGrid", version: 20, inputs, attributes: { align_corners }, outputs: 1 };
+    const y = evaluateGraph(makeGraph([], { y: compositions.get("AffineGrid")!(form)[0]! }), new Map()).outputs.get(
+      "y",
+    )!;
+    expect(y.shape).toEqual([1, ...size, size.length]);
+    expectClose("grid", y, tensor(expected, y.shape, "float64"), { relative: 1e-12 });
+  });
+});
+
 test("the gradient of pooling by a norm is 0 where all is 0", () => {
   const x = inputValue("x", { dtype: "float64", shape: [1, 1, 2, 4] });
   for (const p of [1, 2, 3]) {
@@ -232,7 +259,7 @@ describe("operators that are compositions say what does not fit", () => {
     [
       "LpPool, kernel of 0",
       over("LpPool", { kernel_shape: [0, 2] }, [maps]),
-      "found kernel 0x2; expected whole numbers from 1.",
+      "found kernel 0x2; expected whole numbers from 1 to 2^24.",
     ],
     ["GlobalLpPool", over("GlobalLpPool", { p: -1 }, [maps]), "globalLpPool: found p = -1; expected a number above 0."],
     ["LpPool, without a kernel", over("LpPool", {}, [maps]), "AveragePool: found kernel [], strides [1,1]"],
@@ -254,7 +281,7 @@ describe("operators that are compositions say what does not fit", () => {
     [
       "MaxUnpool, padding below 0",
       over("MaxUnpool", { kernel_shape: [1, 1], pads: [0, 0, 0, -1] }, [maps, indices]),
-      "MaxUnpool: found padding 0x0x0x-1; expected whole numbers from 0.",
+      "MaxUnpool: found padding 0x0x0x-1; expected whole numbers from 0 to 2^24.",
     ],
     [
       "MaxUnpool, no indices",

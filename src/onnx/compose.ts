@@ -13,7 +13,6 @@ import { lossCompositions } from "./compose-losses.ts";
 import { spatialCompositions } from "./compose-spatial.ts";
 import { einsum } from "./einsum.ts";
 import type { Composition, NodeForm } from "./form.ts";
-import { gridSample } from "./grid-sample.ts";
 
 const opOf = (name: string): Op => {
   const op = operators.get(`:${name}`);
@@ -326,7 +325,6 @@ export const compositions: ReadonlyMap<string, Composition> = new Map<string, Co
   ["DropoutWithMask", dropoutWithMask],
   ["Einsum", einsum],
   ["EyeLike", eyeLike],
-  ["GridSample", gridSample],
   ["Hardmax", hardmax],
   ["HardmaxOverRest", overRest("Hardmax")],
   ["LogSoftmaxOverRest", overRest("LogSoftmax")],

@@ -2,14 +2,16 @@
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
+import { isMatrixOfSize } from "../ops/along.ts";
 import { slice } from "../ops/core/arrange.ts";
 import { expand } from "../ops/core/broadcast.ts";
 import { add, cast, div, equal, greater, less, mul, sub, where } from "../ops/core/elementwise.ts";
 import { Floor, Mod, maximum, minimum, Round } from "../ops/core/functions.ts";
 import { gatherElements } from "../ops/core/index.ts";
-import { reshape, squeeze, unsqueeze, vector } from "../ops/core/shape.ts";
-import { type Shape, sizeOf, stridesOf } from "../tensor/shape.ts";
-import { scalar } from "../tensor/tensor.ts";
+import { reshape, shapeFrom, squeeze, transpose, unsqueeze, vector } from "../ops/core/shape.ts";
+import { matmul } from "../ops/matmul.ts";
+import { formatShape, type Shape, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { scalar, tensor } from "../tensor/tensor.ts";
 import type { Composition } from "./form.ts";
 
 /** An element that counts along one axis: its index, still a float, and its weight. */
@@ -141,3 +143,34 @@ export function weighted(maps: Value, perAxis: readonly (readonly Tap[])[], stri
     })
     .reduce((a, b) => add(a, b));
 }
+
+/**
+ * Where a map of a size takes its elements from, moved, turned and stretched by theta [batch, axes, axes + 1]: the grid
+ * [batch, ...size, axes] that `GridSample` takes (M. Jaderberg et al., "Spatial transformer networks", 2015).
+ * ONNX: https://onnx.ai/onnx/operators/onnx__AffineGrid.html
+ */
+export const affineGrid: Composition = ({ inputs, attributes }) => {
+  const [theta, size] = inputs;
+  const lengths = size ? shapeFrom(size, "AffineGrid").slice(2) : [];
+  const rank = lengths.length;
+  const fits = rank > 0 && formatShape(theta?.shape.slice(1) ?? []) === formatShape([rank, rank + 1]);
+  const counted = lengths.every((length) => typeof length === "number" && length >= 1);
+  if (!theta || !fits || !counted || !isMatrixOfSize(sizeOf(lengths as Shape), rank + 1))
+    throw new StriateError({
+      subject: "AffineGrid",
+      found: `theta ${formatShape(theta?.shape ?? [])} for a map of ${formatShape(lengths)}`,
+      expected: "[batch, axes, axes + 1], and a number above 0 for each axis, not too large",
+    });
+  const sizes = lengths as Shape;
+  const strides = stridesOf(sizes);
+  const along = (index: number, length: number): number =>
+    attributes.align_corners === 1
+      ? (2 * index) / Math.max(1, length - 1) - Math.sign(length - 1)
+      : (2 * index + 1) / length - 1;
+  const places = Array.from({ length: sizeOf(sizes) }, (_, place) => {
+    const coordinates = sizes.map((length, axis) => along(Math.floor(place / strides[axis]!) % length, length));
+    return [...coordinates.reverse(), 1];
+  });
+  const base = constant(tensor(places.flat(), [places.length, rank + 1], theta.dtype));
+  return [reshape(matmul(base, transpose(theta, [0, 2, 1])), [0, ...sizes, rank])];
+};
