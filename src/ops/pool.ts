@@ -54,7 +54,8 @@ function reachesInput(axis: WindowAxis): boolean {
 const placesOf = (axis: WindowAxis, low: number, high: number): number[] =>
   Array.from({ length: axis.output }, (_, window) => placesIn(axis, window, low, high));
 
-const inferPool = (name: string, x: Value, attributes: PoolAttributes) => [
+/** The type that pooling gives. */
+export const inferPool = (name: string, x: Value, attributes: PoolAttributes) => [
   { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...geometry(name, x.shape, attributes).shape] },
 ];
 
@@ -64,7 +65,7 @@ const pooledShape = (x: Shape, axes: readonly WindowAxis[]): Shape => [
 ];
 
 /** Visits every tap of every window of every map: `visit(output, input)` with flat offsets. */
-function pool(x: Shape, axes: readonly WindowAxis[], visit: (output: number, input: number) => void): void {
+export function visitTaps(x: Shape, axes: readonly WindowAxis[], visit: (output: number, input: number) => void): void {
   const taps = tapsOf(axes);
   const positions = taps.starts.length - 1;
   const map = sizeOf(x.slice(2));
@@ -80,7 +81,7 @@ function largest(x: Tensor, attributes: PoolAttributes): { shape: Shape; at: Int
   const shape = pooledShape(x.shape, axes);
   const at = new Int32Array(sizeOf(shape)).fill(-1);
   const input = x.numbers;
-  pool(x.shape, axes, (output, from) => {
+  visitTaps(x.shape, axes, (output, from) => {
     const best = at[output]!;
     if (best < 0 || input[from]! > input[best]!) at[output] = from;
   });
@@ -182,7 +183,7 @@ export const AveragePool: Op<AveragePoolAttributes> = defineOp<AveragePoolAttrib
     const shape = pooledShape(x!.shape, axes);
     const counts = divisors(axes, attributes.count_include_pad === 1);
     const sums = new Float64Array(sizeOf(shape));
-    pool(x!.shape, axes, (output, from) => {
+    visitTaps(x!.shape, axes, (output, from) => {
       sums[output]! += x!.numbers[from]!;
     });
     const data = allocate(x!.dtype, sums.length);
@@ -204,7 +205,7 @@ export const AveragePoolGradient: Op<AveragePoolAttributes> = defineOp<AveragePo
     const axes = geometry("AveragePoolGradient", x, attributes).axes!;
     const counts = divisors(axes, attributes.count_include_pad === 1);
     const data = allocate(g!.dtype, sizeOf(x)) as Float64Array;
-    pool(x, axes, (output, to) => {
+    visitTaps(x, axes, (output, to) => {
       data[to]! += g!.numbers[output]! / counts[output % counts.length]!;
     });
     return [new Tensor(g!.dtype, x, data as Float64Array<ArrayBuffer>)];

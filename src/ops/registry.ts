@@ -21,6 +21,7 @@ import * as normalisation from "./normalisation.ts";
 import * as pool from "./pool.ts";
 import * as resize from "./resize.ts";
 import * as softmax from "./softmax.ts";
+import * as stochasticPool from "./stochastic-pool.ts";
 
 const families = [
   activation,
@@ -44,6 +45,7 @@ const families = [
   resize,
   shape,
   softmax,
+  stochasticPool,
 ];
 
 const isOp = (candidate: unknown): candidate is Op =>

@@ -1,23 +1,23 @@
-/** Compositions over the spatial axes of maps: adaptive, L_p and anti-aliased pooling, unpooling, patches, sub-pixel shuffling. */
+/** Compositions over the spatial axes of maps: adaptive and L_p pooling, unpooling, patches, sub-pixel shuffling. */
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
-import { Tensor, tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { type AxisMatrix, alongAxis } from "./along.ts";
 import { conv, convInputGradient } from "./conv.ts";
-import { concat, Pad, slice } from "./core/arrange.ts";
+import { concat, Pad, pad, slice } from "./core/arrange.ts";
 import { zerosLike } from "./core/broadcast.ts";
 import { abs, equal, mul, pow, sqrt, where } from "./core/elementwise.ts";
 import { ScatterElements } from "./core/index.ts";
 import { type ReduceOptions, reduceMax, reduceSum } from "./core/reduce.ts";
-import { reshape, reshapeLike, shapeOf, transpose, vector } from "./core/shape.ts";
+import { reshape, reshapeLike, shapeOf, transpose, unsqueeze, vector } from "./core/shape.ts";
 import { averagePool, MaxPool, type PoolAttributes, poolAxes, withOverhang } from "./pool.ts";
 import { padsOf, slide } from "./window.ts";
 
 /** The lengths of axes that must be known. */
-function lengthsOf(subject: string, x: Value, from: number): readonly number[] {
+export function lengthsOf(subject: string, x: Value, from: number): readonly number[] {
   const lengths = x.shape.slice(from);
   const unknown = lengths.find((length) => typeof length === "string");
   if (unknown !== undefined)
@@ -75,22 +75,29 @@ function normOf(subject: string, p: number) {
   };
 }
 
+/** A window whose last place hangs over the end (`ceil_mode`) as one with so much more padding. */
+export function explicitWindow(subject: string, x: Value, window: PoolAttributes): PoolAttributes {
+  if (window.ceil_mode !== 1) return window;
+  const axes = poolAxes([1, 1, ...lengthsOf(subject, x, 2)], window);
+  return { ...window, auto_pad: "NOTSET", ceil_mode: 0, pads: padsOf(axes.map(withOverhang)) };
+}
+
 /** (sum under each window of |x|^p)^(1/p); windows lie inside the input or over zeros. */
 export function lpPool(x: Value, p: number, attributes: Partial<PoolAttributes>): Value {
   const { power, root } = normOf("lpPool", p);
-  const window = { auto_pad: "NOTSET", ...attributes, count_include_pad: 1 };
-  const overhanging = attributes.ceil_mode === 1;
-  const axes = overhanging ? poolAxes([1, 1, ...lengthsOf("lpPool", x, 2)], { ...window, ceil_mode: 1 }) : [];
-  const explicit = { auto_pad: "NOTSET", ceil_mode: 0, pads: padsOf(axes.map(withOverhang)) };
-  const means = averagePool(power(x), overhanging ? { ...window, ...explicit } : window);
+  const window = explicitWindow("lpPool", x, { auto_pad: "NOTSET", ceil_mode: 0, ...attributes });
+  const means = averagePool(power(x), { ...window, count_include_pad: 1 });
   return root(mul(means, sizeOf(attributes.kernel_shape!)));
 }
 
-/** (sum over each whole map of |x|^p)^(1/p), spatial axes kept with length 1. */
-export function globalLpPool(x: Value, p: number): Value {
-  const { power, root } = normOf("globalLpPool", p);
-  return root(reduceSum(power(x), overMaps("globalLpPool", x)));
+/** (sum along axes of |x|^p)^(1/p). */
+export function lpNorm(subject: string, x: Value, p: number, options: ReduceOptions): Value {
+  const { power, root } = normOf(subject, p);
+  return root(reduceSum(power(x), options));
 }
+
+/** (sum over each whole map of |x|^p)^(1/p), spatial axes kept with length 1. */
+export const globalLpPool = (x: Value, p: number): Value => lpNorm("globalLpPool", x, p, overMaps("globalLpPool", x));
 
 /** The largest element of each whole map, spatial axes kept with length 1. */
 export const globalMaxPool = (x: Value): Value => reduceMax(x, overMaps("globalMaxPool", x));
@@ -113,18 +120,6 @@ export const maxUnpool = (x: Value, indices: Value, zeros: Value): Value => {
   return reshapeLike(apply(ScatterElements, [into, at, from])[0]!, zeros);
 };
 
-/** The largest of every `groupsOf` neighbouring channels. */
-export function maxOverChannels(x: Value, groupsOf: number): Value {
-  const [channels, ...spatial] = lengthsOf("maxOverChannels", x, 1);
-  if (channels! % groupsOf !== 0)
-    throw new StriateError({
-      subject: "maxOverChannels",
-      found: `${channels} channels by ${groupsOf}`,
-      expected: "whole groups",
-    });
-  return reduceMax(reshape(x, [0, channels! / groupsOf, groupsOf, ...spatial]), { axes: [2] });
-}
-
 /** Sub-pixel shuffle: [batch, r^d channels, ...n] to [batch, channels, ...r n]. W. Shi et al., CVPR 2016. */
 export function pixelShuffle(x: Value, factor: number): Value {
   const [channels, ...spatial] = lengthsOf("pixelShuffle", x, 1);
@@ -139,6 +134,36 @@ export function pixelShuffle(x: Value, factor: number): Value {
   const places = spatial.flatMap((_, axis) => [2 + spatial.length + axis, 2 + axis]);
   return reshape(transpose(apart, [0, 1, ...places]), [0, maps, ...spatial.map((length) => length * factor)]);
 }
+
+/** The inverse: [batch, channels, ...r n] to [batch, r^d channels, ...n]. */
+export function pixelUnshuffle(x: Value, factor: number): Value {
+  const [channels, ...spatial] = lengthsOf("pixelUnshuffle", x, 1);
+  if (spatial.some((length) => length % factor !== 0))
+    throw new StriateError({
+      subject: "pixelUnshuffle",
+      found: `maps of ${formatShape(spatial)}`,
+      expected: `multiples of ${factor}`,
+    });
+  const small = spatial.map((length) => length / factor);
+  const apart = reshape(x, [0, channels!, ...small.flatMap((length) => [length, factor])]);
+  const places = [...small.map((_, axis) => 3 + 2 * axis), ...small.map((_, axis) => 2 + 2 * axis)];
+  return reshape(transpose(apart, [0, 1, ...places]), [0, channels! * factor ** small.length, ...small]);
+}
+
+/** Zeros between neighbours, so that they come to stand `stride` apart: length' = (length - 1) stride + 1. */
+export const dilate = (x: Value, stride: readonly number[]): Value =>
+  lengthsOf("dilate", x, 2).reduce((value, length, index): Value => {
+    const [axis, step] = [index + 2, stride[index]!];
+    if (step === 1) return value;
+    const gaps = Array.from(
+      { length: value.shape.length + 1 },
+      (_, each) => [0, each === axis + 1 ? step - 1 : 0] as const,
+    );
+    const spaced = pad(unsqueeze(value, [axis + 1]), gaps);
+    const after = (value.shape as readonly number[]).slice(axis + 1);
+    const joined = reshape(spaced, [...value.shape.slice(0, axis).map(() => 0), length * step, ...after]);
+    return slice(joined, { axis, start: 0, end: (length - 1) * step + 1 });
+  }, x);
 
 /** Where patches are taken: [per spatial axis]. */
 export interface PatchOptions {
@@ -203,35 +228,3 @@ export const padBorders = (x: Value, pads: readonly (readonly [number, number])[
   apply(Pad, [x, vector([0, 0, ...pads.map(([before]) => before), 0, 0, ...pads.map(([, after]) => after)])], {
     mode: borderModes[border],
   })[0]!;
-
-/** One row of Pascal's triangle, as fractions: the blur of so many taps. */
-function binomial(taps: number): readonly number[] {
-  let row = [1];
-  for (let count = 1; count < taps; count++)
-    row = [...row, 0].map((each, index) => each / 2 + (row[index - 1] ?? 0) / 2);
-  return row;
-}
-
-/**
- * Blur with a binomial filter, then every `stride`-th element; borders reflect. R. Zhang, "Making convolutional networks
- * shift-invariant again", ICML 2019.
- */
-export function blurPool(x: Value, taps: number, stride: number): Value {
-  if (!Number.isInteger(taps) || taps < 1 || taps > 7)
-    throw new StriateError({ subject: "blurPool", found: `a filter of ${taps}`, expected: "1 to 7 taps" });
-  const [channels, ...spatial] = lengthsOf("blurPool", x, 1);
-  const row = binomial(taps);
-  const filter = spatial.reduce<readonly number[]>((all) => all.flatMap((each) => row.map((part) => each * part)), [1]);
-  const every = Array.from({ length: channels! }, () => filter).flat();
-  const weights = constant(tensor(every, [channels!, 1, ...spatial.map(() => taps)]));
-  const before = Math.floor((taps - 1) / 2);
-  const padded =
-    taps === 1
-      ? x
-      : padBorders(
-          x,
-          spatial.map(() => [before, taps - 1 - before] as const),
-          "reflect",
-        );
-  return conv(padded, weights, undefined, { group: channels, strides: spatial.map(() => stride) });
-}

@@ -8,7 +8,7 @@ import { depthSpaceCases } from "./depth-space.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { indexCases, resizeCases } from "./index.ts";
 import { batchNormalisationCases, localNormalisationCases, normalisationCases } from "./normalisation.ts";
-import { poolCases } from "./pool.ts";
+import { poolCases, stochasticPoolCases } from "./pool.ts";
 import { functionCases, gatherCases, logicCases, orderCases } from "./standard.ts";
 
 export const tables: Readonly<Record<string, readonly OpCase[]>> = {
@@ -33,4 +33,5 @@ export const tables: Readonly<Record<string, readonly OpCase[]>> = {
   pool: poolCases,
   resize: resizeCases,
   softmax: softmaxCases,
+  "stochastic-pool": stochasticPoolCases,
 };

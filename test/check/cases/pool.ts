@@ -2,8 +2,9 @@ import type { Attributes } from "../../../src/graph/op.ts";
 import type { Dimension } from "../../../src/graph/value.ts";
 import { shapeOf } from "../../../src/ops/core/shape.ts";
 import * as pool from "../../../src/ops/pool.ts";
+import { StochasticPool } from "../../../src/ops/stochastic-pool.ts";
 import { moving, type OpCase, type OperandSpec, row, still } from "../case.ts";
-import { distinct } from "../draw.ts";
+import { awayFromZero, distinct, exactly } from "../draw.ts";
 
 const lengths = { height: 6, width: 5 };
 const maps = ["batch", 2, "height", "width"] as const;
@@ -69,4 +70,16 @@ export const poolCases: readonly OpCase[] = [
   row(pool.GlobalAveragePool, "two axes", [moving(maps)], { dimensions: lengths }),
   row(pool.GlobalAveragePool, "one axis", [moving(["batch", 3, 4])]),
   row(pool.GlobalAveragePool, "three axes", [moving(["batch", 2, 2, 3, 2])]),
+];
+
+/** Windows that are not empty, and some that are: both sides of zero. */
+export const stochasticPoolCases: readonly OpCase[] = [
+  ...configurations
+    .filter(({ attributes }) => !("auto_pad" in attributes))
+    .map(({ name, x, attributes }) =>
+      row(StochasticPool, name, [moving(x, awayFromZero())], { attributes, dimensions: lengths }),
+    ),
+  row(StochasticPool, "a window of nothing above 0", [moving([1, 1, 4], exactly(-1, -2, 1, 3))], {
+    attributes: { kernel_shape: [2], strides: [2] },
+  }),
 ];
