@@ -41,10 +41,10 @@ export function buildCase(opCase: OpCase, naming: "fixed" | "named", composed = 
   const shaped = (shape: readonly Dimension[]) => (naming === "fixed" ? fixed(shape) : shape);
   const feeds = new Map<string, Tensor>();
   const listed: Input[] = [];
-  const addInput = (label: string, { shape, dtype = "float32", draw = normal }: OperandSpec): Input => {
+  const addInput = (label: string, { shape, dtype = "float32", draw = normal, random }: OperandSpec): Input => {
     feeds.set(label, drawTensor(draw, new Random(1, name, label), fixed(shape), dtype));
     const input = inputValue(label, { dtype, shape: shaped(shape) });
-    listed.push(input);
+    if (!random) listed.push(input);
     return input;
   };
   const values = inputs.map((spec, index): Value => {
@@ -53,7 +53,7 @@ export function buildCase(opCase: OpCase, naming: "fixed" | "named", composed = 
     return constant(drawTensor(draw, new Random(1, name, `x${index}`), fixed(spec.shape), dtype));
   });
   const operands = opCase.operands?.(values) ?? values;
-  const applied = apply(op, operands, attributes);
+  const applied = opCase.results?.(values) ?? apply(op, operands, attributes);
   const results = composed ? op.composition!(operands, producerOf(applied[0]!)!.attributes) : applied;
   const outputs = new Map(results.map((value, index) => [`y${index}`, value]));
   const forward = makeGraph([...listed], outputs);

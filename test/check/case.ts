@@ -14,6 +14,8 @@ export interface OperandSpec {
   readonly draw?: Draw;
   /** Floats are differentiated for, unless this is false. */
   readonly differentiable?: boolean;
+  /** The random numbers of a training form that draws them under this operand's name: fed, but no input. */
+  readonly random?: boolean;
   /** A part of the graph, not an input of it: shapes, axes. */
   readonly constant?: boolean;
 }
@@ -25,6 +27,8 @@ export interface OpCase {
   readonly attributes?: Attributes;
   /** The operator's operands from the values of `inputs`, where they are not the same. */
   readonly operands?: (values: readonly Value[]) => readonly (Value | undefined)[];
+  /** What is made of the values in place of the operator by itself: its form in training, or a loss that is made of it. */
+  readonly results?: (values: readonly Value[]) => readonly Value[];
   /** The lengths of named dimensions; `batch` is 2 unless it is here. */
   readonly dimensions?: Readonly<Record<string, number>>;
   /** False where the gradient is right but has itself no right gradient at the elements drawn. */

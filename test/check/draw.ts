@@ -28,6 +28,10 @@ export const awayFromZero = (gap = 0.1): Draw =>
 export const distinct: Draw = (random, size) =>
   Array.from(random.permutation(size), (rank) => 0.1 * (rank - (size - 1) / 2));
 
+/** Multiples of `step` with `offset` added, within `most` steps of zero: for functions whose kinks are all on such a grid. */
+export const offGrid = (step: number, offset: number, most = 8): Draw =>
+  each((random) => random.integer(-most, most) * step + offset);
+
 /** Exactly these elements. */
 export const exactly =
   (...values: readonly number[]): Draw =>

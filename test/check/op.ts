@@ -10,7 +10,7 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type BuiltCase, buildCase } from "./build.ts";
 import type { OpCase } from "./case.ts";
 import { expectClose, largestMagnitude } from "./compare.ts";
-import { differences } from "./differences.ts";
+import { type DifferenceResult, differences } from "./differences.ts";
 import { checkRoundTrip } from "./onnx.ts";
 
 export interface CheckOptions {
@@ -49,7 +49,8 @@ export const isDifferentiable = ({ op, inputs }: OpCase): boolean =>
   op.gradient !== notDifferentiable &&
   inputs.some(({ dtype = "float32", differentiable = true }) => differentiable && isFloat(dtype));
 
-const wide = (feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
+/** Floats in float64, so that differences have digits to spare. */
+export const wide = (feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
   new Map([...feeds].map(([name, tensor]) => [name, isFloat(tensor.dtype) ? tensor.cast("float64") : tensor]));
 
 /**
@@ -142,9 +143,14 @@ function functional(built: BuiltCase, graph: BuiltCase["graph"], prefix: string,
   return sum;
 }
 
-const tolerance = 1e-6;
+/** How far a gradient may be from differences, as a part of the case's largest gradient. */
+export const tolerance = 1e-6;
 
-function checkGradient(built: BuiltCase, directions: number | undefined): void {
+/**
+ * How far the gradient of the seeded sum of a case's outputs is from central differences, in float64.
+ * @throws Error where a gradient has another shape than what it is of
+ */
+export function gradientError(built: BuiltCase, directions: number | undefined): DifferenceResult {
   const at = wide(built.feeds);
   const { outputs } = evaluateGraph(built.graph, at);
   const gradients = new Map(built.targets.map((name) => [name, outputs.get(`d${name}`)!]));
@@ -155,7 +161,11 @@ function checkGradient(built: BuiltCase, directions: number | undefined): void {
           `expected ${formatShape(at.get(name)!.shape)}`,
       );
   const value = (feeds: ReadonlyMap<string, Tensor>) => functional(built, built.forward, "y", feeds);
-  const { error, scale, place } = differences({ value, at, gradients, directions });
+  return differences({ value, at, gradients, directions });
+}
+
+function checkGradient(built: BuiltCase, directions: number | undefined): void {
+  const { error, scale, place } = gradientError(built, directions);
   if (scale === 0) throw new Error(`${built.name}: the gradient is zero everywhere, so that nothing is checked`);
   if (!(error <= tolerance * scale))
     throw new Error(

@@ -80,7 +80,8 @@ export const randomConvTranspose: fc.Arbitrary<OpCase> = fc
     bias: fc.boolean(),
   })
   .map(({ each, more, group, bias }) => {
-    const x = ["batch", 2 * group, ...each.map((axis) => axis.more + 2)];
+    // At least as long as the kernel, so that padding leaves something.
+    const x = ["batch", 2 * group, ...each.map((axis) => axis.more + Math.max(2, axis.kernel))];
     const w = [2 * group, 2, ...each.map(({ kernel }) => kernel)];
     const output_padding = each.map(({ stride }, axis) => Math.min(more[axis]!, stride - 1));
     const attributes = { ...attributesOf(each, "NOTSET"), group, output_padding };
