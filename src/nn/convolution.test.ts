@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../test/check/compare.ts";
 import { checkLayer, evaluateLayer, type LayerCase } from "../../test/check/layer.ts";
-import { plainConvolution } from "../../test/check/plain.ts";
+import { elementAt, plainConvolution, tensorOf } from "../../test/check/plain.ts";
 import { randomConvolution } from "../../test/check/random-convolution.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { inputValue } from "../graph/value.ts";
 import * as convolution from "./convolution.ts";
+import { relu } from "./layers.ts";
 import { type Layer, Scope } from "./scope.ts";
 
 const { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } = convolution;
@@ -177,4 +178,141 @@ test("400 random convolutions are what the definition says, element by element",
     }),
     { seed: 1, numRuns: 400 },
   );
+});
+
+describe("separable convolutions", () => {
+  test("are one convolution whose kernels are sums of outer products of the two layers' kernels", () => {
+    const { y, variables } = evaluateLayer(
+      separableConv({ channels: 3, between: 2, kernel: 3, padding: 1 }),
+      [2, 5, 6],
+    );
+    const [columns, rows] = [variables.get("height.weight")!, variables.get("width.weight")!];
+    const kernels = tensorOf([3, 2, 3, 3], ([filter, channel, i, j]) => {
+      const each = [0, 1].map((m) => elementAt(columns, [m, channel!, i!, 0]) * elementAt(rows, [filter!, m, 0, j!]));
+      return each[0]! + each[1]!;
+    });
+    const plain = {
+      stride: [1, 1],
+      dilation: [1, 1],
+      pads: [
+        [1, 1],
+        [1, 1],
+      ],
+      groups: 1,
+      border: "zeros",
+      flip: false,
+    } as const;
+    const { x } = evaluateLayer(relu(), [2, 5, 6]);
+    expectClose("separable", y, plainConvolution(x, kernels, variables.get("width.bias"), plain), { relative: 1e-6 });
+  });
+
+  test("cost K x 1 and 1 x K numbers a kernel in place of K x K", () => {
+    const sizeOf = (layer: Layer) =>
+      [...evaluateLayer(layer, [8, 9, 9]).variables.values()].reduce((sum, { size }) => sum + size, 0);
+    const options = { channels: 8, kernel: 7, bias: false };
+    expect(sizeOf(conv2d(options))).toBe(8 * 8 * 49);
+    expect(sizeOf(separableConv(options))).toBe(8 * 8 * 14);
+    expect(sizeOf(depthwiseSeparableConv(options))).toBe(8 * 49 + 8 * 8);
+  });
+});
+
+describe("convolution layers refuse", () => {
+  const on =
+    (layer: Layer, ...shape: (number | string)[]) =>
+    () =>
+      shapeOf(layer, ...shape);
+  test.each<[string, () => unknown, string]>([
+    [
+      "kernels for other axes",
+      () => conv3d({ channels: 1, kernel: [3, 3] }),
+      "conv3d: found kernel [3,3]; expected one number or 3.",
+    ],
+    [
+      "half a dilation",
+      () => conv1d({ channels: 1, kernel: 3, dilation: 0.5 }),
+      "conv1d: found dilation 0.5; expected a whole number of at least 1.",
+    ],
+    [
+      "padding for other axes",
+      () => conv2d({ channels: 1, kernel: 3, padding: [[1, 0]] }),
+      'conv2d: found padding [[1,0]]; expected "valid", "same", one number or 2, each a number or [before, after].',
+    ],
+    [
+      "negative padding",
+      () => conv2d({ channels: 1, kernel: 3, padding: [[1, -1], 0] }),
+      "conv2d: found padding -1; expected a whole number of at least 0.",
+    ],
+    [
+      "filters that groups do not divide",
+      () => conv1d({ channels: 3, kernel: 1, groups: 2 }),
+      "conv1d: found 3 channels in 2 groups; expected whole groups.",
+    ],
+    [
+      "channels that they do not",
+      on(conv3d({ channels: 2, kernel: 1, groups: 2 }), 3, 4, 4, 4),
+      "conv3d: found 3 input channels in 2 groups; expected whole groups.",
+    ],
+    [
+      "maps for lines",
+      on(conv1d({ channels: 2, kernel: 3 }), 3, 4, 4),
+      "conv1d: found an input of batchx3x4x4; expected [batch, channels, size].",
+    ],
+    [
+      "a mirror image of more than there is",
+      on(conv1d({ channels: 2, kernel: 3, padding: [[0, 4]], border: "reflect" }), 3, 4),
+      "conv1d: found reflect padding [0,4] on 4 elements along axis 2; expected at most 3.",
+    ],
+    [
+      "more of the other side than there is",
+      on(conv2d({ channels: 2, kernel: 3, padding: [0, 5], border: "circular" }), 3, "height", 4),
+      "conv2d: found circular padding [5,5] on 4 elements along axis 3; expected at most 4.",
+    ],
+    [
+      "a stride that leaves a rest, where that is not allowed",
+      on(conv3d({ channels: 1, kernel: 2, stride: 2, padding: [[1, 0], 0, 0], exact: true }), 1, 4, 4, 4),
+      "conv3d: found (4 + 1 - 2) / 2 + 1 positions along axis 2; expected a whole number, since `exact` is set",
+    ],
+    [
+      "features in place of maps",
+      on(pointwiseConv({ channels: 2 }), 3),
+      "pointwiseConv: found an input of batchx3; expected [batch, channels, size, ...].",
+    ],
+    [
+      "no filters",
+      on(pointwiseConv({ channels: 0 }), 3, 4),
+      "pointwiseConv: found channels 0; expected a whole number of at least 1.",
+    ],
+    [
+      "no filter for a channel",
+      on(depthwiseConv({ kernel: 3, multiplier: 0 }), 3, 4, 4),
+      "depthwiseConv: found multiplier 0; expected a whole number of at least 1.",
+    ],
+    [
+      "lines to take apart",
+      on(separableConv({ channels: 2, kernel: 3 }), 3, 4),
+      "separableConv: found 1 spatial axes; expected two or three.",
+    ],
+    [
+      "no channels between",
+      on(separableConv({ channels: 2, between: 0, kernel: 3 }), 3, 4, 4),
+      "separableConv: found between 0; expected a whole number of at least 1.",
+    ],
+    [
+      "output padding beyond the next size",
+      on(convTranspose2d({ channels: 2, kernel: 3, stride: 2, outputPadding: [2, 0] }), 3, 4, 4),
+      "ConvTranspose: found output padding 2x0; expected",
+    ],
+    [
+      "filters of a transpose that groups do not divide",
+      () => convTranspose1d({ channels: 3, kernel: 2, groups: 2 }),
+      "convTranspose1d: found 3 channels in 2 groups; expected whole groups.",
+    ],
+    [
+      "a transpose's padding beyond its output",
+      on(convTranspose1d({ channels: 1, kernel: 2, padding: 3 }), 1, 4),
+      "ConvTranspose: found padding 6; expected less than the output.",
+    ],
+  ])("%s", (_, body, sentence) => {
+    expect(body).toThrow(sentence);
+  });
 });

@@ -50,6 +50,25 @@ function flipped(weight: Value): Value {
   return apply(Slice, [weight, ...backwards.map(vector)])[0]!;
 }
 
+/** @throws StriateError for a mirror image, or another side, of more elements than an axis has */
+function requireBorder(
+  subject: string,
+  x: Value,
+  around: readonly (readonly [number, number])[],
+  border: Border,
+): void {
+  if (border !== "reflect" && border !== "circular") return;
+  x.shape.slice(2).forEach((length, axis) => {
+    const most = Number(length) - (border === "reflect" ? 1 : 0);
+    if (Math.max(...around[axis]!) > most)
+      throw new StriateError({
+        subject,
+        found: `${border} padding [${around[axis]}] on ${length} elements along axis ${axis + 2}`,
+        expected: `at most ${most}`,
+      });
+  });
+}
+
 const convolution =
   (axes: number, subject = `conv${axes}d`) =>
   (options: ConvolutionOptions): Layer => {
@@ -71,6 +90,7 @@ const convolution =
       const filters = options.flip ? flipped(weight) : weight;
       if (border === "zeros") return conv(x, filters, bias, { ...attributes, pads });
       const around = kernel.map((_, axis) => [pads[axis]!, pads[axis + axes]!] as const);
+      requireBorder(subject, x, around, border);
       return conv(padBorders(x, around, border), filters, bias, attributes);
     };
   };
@@ -157,6 +177,7 @@ const axisNames = ["depth", "height", "width"] as const;
 export function separableConv({ between, ...options }: SeparableOptions): Layer {
   const subject = "separableConv";
   const { channels, bias, initialiser, border, flip, exact } = options;
+  if (between !== undefined) wholeNumber(subject, "between", between);
   return (x, scope) => {
     const axes = axesOf(subject, x);
     if (axes < 2 || axes > axisNames.length)

@@ -1,7 +1,7 @@
 /** Layers: constructors with options that give functions from value to value. Input channels are inferred. */
 import { StriateError } from "../errors.ts";
 import type { Value } from "../graph/value.ts";
-import { add, mul, relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/core/elementwise.ts";
+import { mul, relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/core/elementwise.ts";
 import { flatten as flattenOf } from "../ops/core/shape.ts";
 import { dropoutOf } from "../ops/dropout.ts";
 import { linearTransform } from "../ops/matmul.ts";
@@ -61,9 +61,3 @@ export const temperature = ({ tau }: { readonly tau: number }): Layer => {
 
 /** Probabilities along the last axis. */
 export const softmax = (): Layer => (x) => softmaxOf(x);
-
-/** x + body(x), or shortcut(x) + body(x). He et al., CVPR 2016; chapter, equation 1.19. */
-export const residual =
-  ({ body, shortcut }: { readonly body: Layer; readonly shortcut?: Layer }): Layer =>
-  (x, scope) =>
-    add(body(x, scope), shortcut ? scope.apply("shortcut", shortcut, x) : x);
