@@ -2,6 +2,7 @@
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { constant, constantOf, fixedShape, type Value } from "../graph/value.ts";
+import { type ConvTransposeAttributes, convTranspose } from "../ops/conv.ts";
 import { pad } from "../ops/core/arrange.ts";
 import { zerosLike } from "../ops/core/broadcast.ts";
 import { add, cast, div, mul } from "../ops/core/elementwise.ts";
@@ -11,6 +12,7 @@ import { discreteFourierTransform } from "../ops/fourier.ts";
 import { MaxPool, type PoolAttributes } from "../ops/pool.ts";
 import { fold, globalLpPool, globalMaxPool, lpPool, maxUnpool } from "../ops/spatial.ts";
 import { windowOf } from "../ops/window.ts";
+import { type DType, isFloat } from "../tensor/dtype.ts";
 import { formatShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { scalar } from "../tensor/tensor.ts";
 import { deformableConvolution } from "./deformable.ts";
@@ -101,13 +103,26 @@ const unpool: Composition = (form) => {
   return [longer(maxUnpool(x!, indices, longer(zerosLike(x!), spatial, covered)), covered, wanted)];
 };
 
+/** A transposed convolution whose output padding is a stride or more, as PyTorch's may be below the dilation. */
+const transposeBeyondStride: Composition = ({ inputs: [x, w, bias], attributes }) => {
+  if (!x || !w) throw new StriateError({ subject: "ConvTranspose", found: "no weights", expected: "x and weights" });
+  return [convTranspose(x, w, attributes as Partial<ConvTransposeAttributes>, bias)];
+};
+
+/** Whole numbers whose sums float32 holds. */
+const narrow: readonly DType[] = ["int8", "uint8", "int16", "uint16"];
+
 /** Columns summed back to where patches came from. */
 const columnsToImage: Composition = (form) => {
   const [columns, size, kernel] = form.inputs;
   const { dilations: dilation, pads: padding, strides: stride } = form.attributes as Partial<PoolAttributes>;
   if (!columns || !size || !kernel)
     throw new StriateError({ subject: "Col2Im", found: "no size of the image or of the blocks", expected: "both" });
-  return [fold(columns, numbersOf(form, size), { kernel: numbersOf(form, kernel), dilation, padding, stride })];
+  const { dtype } = columns;
+  if (!isFloat(dtype) && !narrow.includes(dtype))
+    throw new StriateError({ subject: "Col2Im", found: dtype, expected: "floats, or whole numbers of up to 16 bits" });
+  const options = { kernel: numbersOf(form, kernel), dilation, padding, stride };
+  return [cast(fold(isFloat(dtype) ? columns : cast(columns, "float32"), numbersOf(form, size), options), dtype)];
 };
 
 /** The numbers of an operand that the graph must know. */
@@ -124,6 +139,7 @@ export const spatialCompositions: readonly (readonly [string, Composition])[] = 
   ["AffineGrid", affineGrid],
   ["Col2Im", columnsToImage],
   ["DFT", fourier],
+  ["ConvTransposeBeyondStride", transposeBeyondStride],
   ["DeformConv", deformableConvolution],
   ["GlobalLpPool", (form) => [globalLpPool(first(form), powerOf(form).p)]],
   ["GlobalMaxPool", (form) => [globalMaxPool(first(form))]],

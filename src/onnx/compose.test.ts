@@ -206,6 +206,19 @@ describe("an affine grid is torch.nn.functional.affine_grid's", () => {
   });
 });
 
+test("columns of bytes come to an image of bytes", async () => {
+  const x = inputValue("x", { dtype: "uint8", shape: [1, 4, 4] });
+  const form = { type: "Col2Im", version: 18, attributes: {}, inputs: [x, vector([3, 3]), vector([2, 2])], outputs: 1 };
+  const graph = makeGraph([x], { y: compositions.get("Col2Im")!(form)[0]! });
+  const bytes = tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 60], [1, 4, 4], "uint8");
+  for (const engine of [reference, ...engines]) {
+    const program = await engine.compile(graph, new Map(), { threads: 1 });
+    const y = (await program.run({ x: bytes })).get("y")!;
+    await program.dispose();
+    expect([y.dtype, ...y.toArray()]).toEqual(["uint8", 1, 7, 6, 12, 34, 22, 11, 27, 60]);
+  }
+});
+
 test("the gradient of pooling by a norm is 0 where all is 0", () => {
   const x = inputValue("x", { dtype: "float64", shape: [1, 1, 2, 4] });
   for (const p of [1, 2, 3]) {

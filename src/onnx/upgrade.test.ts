@@ -106,6 +106,14 @@ describe("nodes of old operator sets do what the newest do", () => {
       form("ConvTranspose", 22, [maps, kernels], { strides: [3, 3], output_padding: [1, 0] }),
     ],
     [
+      "ConvTranspose: output padding of a stride",
+      form("ConvTranspose", 11, [maps, kernels], { dilations: [2, 3], pads: [1, 1, 1, 1], output_padding: [1, 2] }),
+      form("Pad", 22, [
+        constant(outputOf(form("ConvTranspose", 22, [maps, kernels], { dilations: [2, 3], pads: [1, 1, 0, 0] }))),
+        constant(tensor([0, 0, 0, 0, 0, 0, 0, 1], [8], "int64")),
+      ]),
+    ],
+    [
       "ConvTranspose: no padding, said so",
       form("ConvTranspose", 11, [maps, kernels], { auto_pad: "VALID", pads: [0, 0, 0, 0] }),
       form("ConvTranspose", 22, [maps, kernels]),

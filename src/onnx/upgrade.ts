@@ -230,7 +230,12 @@ export function upgraded(form: NodeForm): NodeForm {
 const specialForms: Readonly<Record<string, (form: NodeForm) => Partial<NodeForm> | undefined>> = {
   Cast: ({ attributes: { to, ...others } }) =>
     to === 10 || to === 16 ? { attributes: { ...others, to: 1 } } : undefined,
-  ConvTranspose: explicitPadding,
+  ConvTranspose: (form) => {
+    const explicit = explicitPadding(form);
+    const { output_padding, strides } = { ...form, ...explicit }.attributes as Partial<ConvTransposeAttributes>;
+    const isBeyond = output_padding?.some((extra, axis) => extra >= (strides?.[axis] ?? 1));
+    return isBeyond ? { ...explicit, type: "ConvTransposeBeyondStride" } : explicit;
+  },
   Dropout: ({ outputs }) => (outputs > 1 ? { type: "DropoutWithMask" } : undefined),
   MatMul: ({ inputs }) => (inputs.some((each) => each?.shape.length === 1) ? { type: "MatMulOfVector" } : undefined),
   MaxPool: (form) => {
