@@ -67,18 +67,20 @@ export function blurPool(x: Value, taps: number, stride: readonly number[]): Val
  */
 function truncation(input: number, output: number): { real: AxisMatrix; imaginary: AxisMatrix | undefined } {
   const size = Math.min(input, output);
+  const pairs = Math.floor((size - 1) / 2);
+  const isEven = size % 2 === 0;
   const real = new Float64Array(output * input);
   const imaginary = new Float64Array(output * input);
   for (let m = 0; m < output; m++)
-    for (let n = 0; n < input; n++)
-      for (let k = -Math.floor(size / 2); k <= Math.floor((size - 1) / 2); k++) {
-        // The angle within one turn, by whole numbers, so that no digits are lost.
-        const turns = ((k * (m * input - n * output)) % (input * output)) / (input * output);
-        real[m * input + n]! += Math.cos(2 * Math.PI * turns) / input;
-        if (2 * k === -size) imaginary[m * input + n] = Math.sin(2 * Math.PI * turns) / input;
-      }
+    for (let n = 0; n < input; n++) {
+      // Within one turn, by whole numbers, so that no digits are lost.
+      const angle = (Math.PI * ((m * input - n * output) % (input * output))) / (input * output);
+      const inPairs = angle === 0 ? 2 * pairs + 1 : Math.sin((2 * pairs + 1) * angle) / Math.sin(angle);
+      real[m * input + n] = (inPairs + (isEven ? Math.cos(size * angle) : 0)) / input;
+      imaginary[m * input + n] = -Math.sin(size * angle) / input;
+    }
   const matrix = (data: Float64Array): AxisMatrix => ({ rows: output, columns: input, data });
-  return { real: matrix(real), imaginary: size % 2 === 0 && input !== output ? matrix(imaginary) : undefined };
+  return { real: matrix(real), imaginary: isEven ? matrix(imaginary) : undefined };
 }
 
 /**
@@ -88,6 +90,7 @@ function truncation(input: number, output: number): { real: AxisMatrix; imaginar
 export function spectralPool(x: Value, size: readonly number[]): Value {
   let [real, imaginary]: [Value, Value | undefined] = [x, undefined];
   lengthsOf("spectralPool", x, 2).forEach((input, index) => {
+    if (size[index] === input) return;
     const matrices = truncation(input, size[index]!);
     const along = (value: Value, matrix: AxisMatrix) => alongAxis(value, index + 2, matrix);
     const [oldReal, oldImaginary] = [real, imaginary];
