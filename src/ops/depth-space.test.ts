@@ -5,6 +5,7 @@ import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { inputValue } from "../graph/value.ts";
 import { DepthToSpace, SpaceToDepth } from "./depth-space.ts";
+import { pixelShuffle } from "./spatial.ts";
 
 testOps(tables["depth-space"]!);
 
@@ -18,6 +19,10 @@ test("maps whose size has a name come back to it", () => {
   const small = apply(SpaceToDepth, [maps], { blocksize: 3 })[0]!;
   expect(small.shape).toEqual(["batch", 36, "(height)/3", "(width)/3"]);
   expect(apply(DepthToSpace, [small], { blocksize: 3 })[0]!.shape).toEqual(maps.shape);
+});
+
+test("sub-pixel shuffling takes maps whose size has a name", () => {
+  expect(pixelShuffle(value("batch", 9, "height", 4), 3).shape).toEqual(["batch", 1, "3*(height)", 12]);
 });
 
 test.each([

@@ -5,7 +5,7 @@ import { constant, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { type AxisMatrix, alongAxis } from "./along.ts";
+import { type AxisMatrix, alongAxis, isMatrixOfSize } from "./along.ts";
 import { conv, convInputGradient } from "./conv.ts";
 import { concat, Pad, pad, slice } from "./core/arrange.ts";
 import { zerosLike } from "./core/broadcast.ts";
@@ -13,6 +13,7 @@ import { abs, equal, mul, pow, sqrt, where } from "./core/elementwise.ts";
 import { ScatterElements } from "./core/index.ts";
 import { type ReduceOptions, reduceMax, reduceSum } from "./core/reduce.ts";
 import { reshape, reshapeLike, shapeOf, transpose, unsqueeze, vector } from "./core/shape.ts";
+import { DepthToSpace } from "./depth-space.ts";
 import { averagePool, MaxPool, type PoolAttributes, poolAxes, withOverhang } from "./pool.ts";
 import { padsOf, slide } from "./window.ts";
 
@@ -122,14 +123,16 @@ export const maxUnpool = (x: Value, indices: Value, zeros: Value): Value => {
 
 /** Sub-pixel shuffle: [batch, r^d channels, ...n] to [batch, channels, ...r n]. W. Shi et al., CVPR 2016. */
 export function pixelShuffle(x: Value, factor: number): Value {
-  const [channels, ...spatial] = lengthsOf("pixelShuffle", x, 1);
-  const maps = channels! / factor ** spatial.length;
+  const axes = x.shape.length - 2;
+  const maps = Number(x.shape[1]) / factor ** axes;
   if (!Number.isInteger(maps))
     throw new StriateError({
       subject: "pixelShuffle",
-      found: `${channels} channels`,
-      expected: `a multiple of ${factor ** spatial.length}`,
+      found: `${x.shape[1]} channels`,
+      expected: `a multiple of ${factor ** axes}`,
     });
+  if (axes === 2) return apply(DepthToSpace, [x], { blocksize: factor, mode: "CRD" })[0]!;
+  const spatial = lengthsOf("pixelShuffle", x, 2);
   const apart = reshape(x, [0, maps, ...spatial.map(() => factor), ...spatial]);
   const places = spatial.flatMap((_, axis) => [2 + spatial.length + axis, 2 + axis]);
   return reshape(transpose(apart, [0, 1, ...places]), [0, maps, ...spatial.map((length) => length * factor)]);
@@ -177,6 +180,12 @@ export interface PatchOptions {
 /** Kernels that pick one element of the window each. */
 function pickers(channels: number, kernel: readonly number[], dtype: Value["dtype"]): Value {
   const taps = sizeOf(kernel);
+  if (!isMatrixOfSize(channels * taps, taps))
+    throw new StriateError({
+      subject: "patches",
+      found: `${formatShape(kernel)} in ${channels} channels`,
+      expected: "smaller ones",
+    });
   const data = allocate(dtype, channels * taps * taps);
   for (let row = 0; row < channels * taps; row++) data[row * taps + (row % taps)] = 1;
   return constant(new Tensor(dtype, [channels * taps, 1, ...kernel], data));
