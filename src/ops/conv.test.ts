@@ -49,7 +49,7 @@ describe("a convolution says what does not fit", () => {
     [
       "a stride of zero",
       () => conv(value(1, 3, 4, 4), value(2, 3, 3, 3), undefined, { strides: [1, 0] }),
-      "Conv: found stride 1x0; expected whole numbers from 1.",
+      "Conv: found stride 1x0; expected whole numbers from 1 to 2^24.",
     ],
     [
       "strides for other axes",

@@ -36,6 +36,9 @@ export interface WindowAxis {
   readonly after: number;
 }
 
+/** Larger kernels, strides, dilations and pads are a mistake or an attack: runtimes multiply them without care. */
+const largestSetting = 2 ** 24;
+
 interface Rounding {
   /** Count a last window that hangs over the end, as long as it starts inside the input or its front padding. */
   readonly ceil?: boolean;
@@ -75,11 +78,11 @@ export function windowOf(
     ["dilation", dilations, 1],
     ["padding", pads, 0],
   ] as const)
-    if (values.some((value) => !Number.isSafeInteger(value) || value < least || value > 2 ** 31 - 1))
+    if (values.some((value) => !Number.isSafeInteger(value) || value < least || value > largestSetting))
       throw new StriateError({
         subject,
         found: `${name} ${values.join("x")}`,
-        expected: `whole numbers from ${least}`,
+        expected: `whole numbers from ${least} to 2^24`,
       });
   return { strides, dilations, pads };
 }
@@ -147,32 +150,72 @@ export interface WindowTaps {
   readonly kernel: Int32Array;
 }
 
-/** Every (output, input, kernel) triple of a sliding window; taps that fall on padding are left out. */
+/** More triples than this take more memory and time than plain loops are for. */
+const mostTaps = 2 ** 25;
+
+/**
+ * Every (output, input, kernel) triple of a sliding window; taps that fall on padding are left out.
+ * @throws StriateError when they are more than 2^25
+ */
 export function tapsOf(axes: readonly WindowAxis[]): WindowTaps {
-  let taps: { input: number; kernel: number }[][] = [[{ input: 0, kernel: 0 }]];
-  for (const axis of axes) {
-    const next: { input: number; kernel: number }[][] = [];
-    for (const outer of taps)
-      for (let output = 0; output < axis.output; output++) {
-        const here: { input: number; kernel: number }[] = [];
-        for (const tap of outer)
-          for (let k = 0; k < axis.kernel; k++) {
-            const place = output * axis.stride - axis.before + k * axis.dilation;
-            if (place >= 0 && place < axis.input)
-              here.push({ input: tap.input * axis.input + place, kernel: tap.kernel * axis.kernel + k });
-          }
-        next.push(here);
-      }
-    taps = next;
-  }
-  const flat = taps.flat();
-  const begin = new Int32Array(taps.length + 1);
-  taps.forEach((here, output) => {
-    begin[output + 1] = begin[output]! + here.length;
+  return axes.map(tapsAlong).reduce(product, {
+    starts: Int32Array.of(0, 1),
+    input: Int32Array.of(0),
+    kernel: Int32Array.of(0),
+    lengths: [1, 1],
   });
-  return {
-    starts: begin,
-    input: Int32Array.from(flat, (tap) => tap.input),
-    kernel: Int32Array.from(flat, (tap) => tap.kernel),
-  };
+}
+
+/** Taps, and the lengths of the input and kernel that their offsets go through. */
+interface AxisTaps extends WindowTaps {
+  readonly lengths: readonly [input: number, kernel: number];
+}
+
+const checkCount = (count: number): void => {
+  if (count > mostTaps)
+    throw new StriateError({
+      subject: "window",
+      found: `${count} products of elements and weights for one map`,
+      expected: "at most 2^25, to be computed one by one",
+    });
+};
+
+function tapsAlong(axis: WindowAxis): AxisTaps {
+  const { dilation, stride, before } = axis;
+  const ranges = Array.from({ length: axis.output }, (_, output) => {
+    const start = output * stride - before;
+    const first = Math.max(0, Math.ceil(-start / dilation));
+    return { start, first, end: Math.max(first, Math.min(axis.kernel, Math.ceil((axis.input - start) / dilation))) };
+  });
+  const count = ranges.reduce((sum, { first, end }) => sum + end - first, 0);
+  checkCount(count);
+  const starts = new Int32Array(ranges.length + 1);
+  const [input, kernel] = [new Int32Array(count), new Int32Array(count)];
+  let tap = 0;
+  for (const [output, { start, first, end }] of ranges.entries()) {
+    for (let k = first; k < end; k++, tap++) [input[tap], kernel[tap]] = [start + k * dilation, k];
+    starts[output + 1] = tap;
+  }
+  return { starts, input, kernel, lengths: [axis.input, axis.kernel] };
+}
+
+/** The taps over two axes, or several and one: the second's innermost. */
+function product(outer: AxisTaps, inner: AxisTaps): AxisTaps {
+  const count = outer.input.length * inner.input.length;
+  checkCount(count);
+  const [inputLength, kernelLength] = inner.lengths;
+  const [outerPositions, innerPositions] = [outer.starts.length - 1, inner.starts.length - 1];
+  const starts = new Int32Array(outerPositions * innerPositions + 1);
+  const [input, kernel] = [new Int32Array(count), new Int32Array(count)];
+  let tap = 0;
+  for (let position = 0; position < starts.length - 1; position++) {
+    const [row, column] = [Math.floor(position / innerPositions), position % innerPositions];
+    for (let from = outer.starts[row]!; from < outer.starts[row + 1]!; from++)
+      for (let along = inner.starts[column]!; along < inner.starts[column + 1]!; along++, tap++) {
+        input[tap] = outer.input[from]! * inputLength + inner.input[along]!;
+        kernel[tap] = outer.kernel[from]! * kernelLength + inner.kernel[along]!;
+      }
+    starts[position + 1] = tap;
+  }
+  return { starts, input, kernel, lengths: [inputLength, kernelLength] };
 }

@@ -1,13 +1,13 @@
 /** Operators that put tensors together and take them apart. */
 import { StriateError } from "../../errors.ts";
 import { dimensionsOf } from "../../graph/dimensions.ts";
-import { apply, defineOp, notDifferentiable } from "../../graph/op.ts";
+import { apply, defineOp, type Op } from "../../graph/op.ts";
 import { constant, constantOf, type Dimension, type Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { formatShape, normaliseAxis, offsets, type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { Tensor, tensor } from "../../tensor/tensor.ts";
 import { expandLike, zerosLike } from "./broadcast.ts";
-import { sub } from "./elementwise.ts";
+import { mul, sub } from "./elementwise.ts";
 import { scatterAdd } from "./index.ts";
 import { reduceSum } from "./reduce.ts";
 import { gather, lengthened, reshape, shapeFrom, transpose, unsqueeze, vector } from "./shape.ts";
@@ -309,7 +309,7 @@ export const pad = (x: Value, pads: readonly (readonly [number, number])[]): Val
     : apply(Pad, [x, vector([...pads.map(([before]) => before), ...pads.map(([, after]) => after)])])[0]!;
 
 /** A new last axis: the second of `values` where the index is, the first elsewhere. */
-export const OneHot = defineOp<{ axis: number }>({
+export const OneHot: Op<{ axis: number }> = defineOp<{ axis: number }>({
   name: "OneHot",
   domain: "",
   attributes: { axis: { kind: "int", default: -1 } },
@@ -324,6 +324,8 @@ export const OneHot = defineOp<{ axis: number }>({
         found: classes === undefined ? "a depth that depends on the data" : `a depth of ${classes}`,
         expected: "a constant of at least 0",
       });
+    if (values!.shape.length !== 1 || (typeof values!.shape[0] === "number" && values!.shape[0] !== 2))
+      throw new StriateError({ subject: "OneHot", found: `values [${values!.shape}]`, expected: "two of them" });
     return [{ dtype: values!.dtype, shape: indices!.shape.toSpliced(at, 0, classes) }];
   },
   evaluate: ([indices, depth, values], { axis }) => {
@@ -341,7 +343,20 @@ export const OneHot = defineOp<{ axis: number }>({
     });
     return [new Tensor(values!.dtype, shape, data)];
   },
-  gradient: notDifferentiable,
+  gradient: (node, [g]) => {
+    if (!g) return [];
+    const [indices, depth, values] = node.inputs;
+    const flags = constant(tensor([0, 1], [2], values!.dtype));
+    const on = reduceSum(mul(g, apply(OneHot, [indices, depth, flags], node.attributes)[0]!));
+    return [
+      undefined,
+      undefined,
+      concat(
+        [sub(reduceSum(g), on), on].map((sum) => unsqueeze(sum, [0])),
+        0,
+      ),
+    ];
+  },
 });
 
 /** Rows of 0 with a 1 at each index. */
