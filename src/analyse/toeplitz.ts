@@ -1,12 +1,11 @@
 /** Convolution as a matrix. Chapter, section 1.1. */
 import { StriateError } from "../errors.ts";
-import { each, paddingOf, wholeNumber } from "../nn/options.ts";
-import type { PatchOptions } from "../nn/patches.ts";
+import { each, type WindowOptions, wholeNumber, windowOf } from "../nn/options.ts";
 import { convAxes, correlate } from "../ops/correlate.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 
-export interface ToeplitzOptions extends Omit<PatchOptions, "kernel"> {
+export interface ToeplitzOptions extends Omit<WindowOptions, "kernel"> {
   /** The lengths of the input's spatial axes. */
   readonly size: readonly number[];
   readonly groups?: number;
@@ -32,9 +31,7 @@ export function toeplitz(weight: Tensor, { size, groups = 1, ...options }: Toepl
   const subject = "toeplitz";
   const [filters, channels, ...kernel] = weight.shape as [number, number, ...number[]];
   wholeNumber(subject, "groups", groups);
-  const strides = each(subject, "stride", options.stride ?? 1, kernel.length);
-  const dilations = each(subject, "dilation", options.dilation ?? 1, kernel.length);
-  const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilations);
+  const { stride: strides, dilation: dilations, pads } = windowOf(subject, kernel.length, { kernel, ...options });
   const image = [1, channels * groups, ...each(subject, "size", size, kernel.length)];
   const axes = convAxes(image, weight.shape, { auto_pad: "NOTSET", group: groups, strides, dilations, pads });
   const shape = [filters * sizeOf(axes.map(({ output }) => output)), sizeOf(image)] as const;

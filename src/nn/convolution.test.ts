@@ -279,12 +279,12 @@ describe("convolution layers refuse", () => {
     ],
     [
       "no filters",
-      on(pointwiseConv({ channels: 0 }), 3, 4),
+      () => pointwiseConv({ channels: 0 }),
       "pointwiseConv: found channels 0; expected a whole number of at least 1.",
     ],
     [
       "no filter for a channel",
-      on(depthwiseConv({ kernel: 3, multiplier: 0 }), 3, 4, 4),
+      () => depthwiseConv({ kernel: 3, multiplier: 0 }),
       "depthwiseConv: found multiplier 0; expected a whole number of at least 1.",
     ],
     [
@@ -294,7 +294,7 @@ describe("convolution layers refuse", () => {
     ],
     [
       "no channels between",
-      on(separableConv({ channels: 2, between: 0, kernel: 3 }), 3, 4, 4),
+      () => separableConv({ channels: 2, between: 0, kernel: 3 }),
       "separableConv: found between 0; expected a whole number of at least 1.",
     ],
     [

@@ -8,20 +8,24 @@ import { vector } from "../ops/core/shape.ts";
 import { type Border, padBorders } from "../ops/spatial.ts";
 import { fill, heNormal, type Initialiser } from "./initialisers.ts";
 import { sequential } from "./layers.ts";
-import { axesOf, channelsOf, type Each, each, type Padding, paddingOf, requireExact, wholeNumber } from "./options.ts";
+import {
+  axesOf,
+  channelsOf,
+  type Each,
+  each,
+  type Padding,
+  requireExact,
+  type WindowOptions,
+  wholeNumber,
+  windowOf,
+} from "./options.ts";
 import type { Layer } from "./scope.ts";
 
-export interface ConvolutionOptions {
+export interface ConvolutionOptions extends WindowOptions {
   /** Filters: the channels of the output. */
   readonly channels: number;
-  readonly kernel: Each;
-  readonly stride?: Each;
-  /** Distance between the kernel's taps. */
-  readonly dilation?: Each;
   /** Channels are split into this many groups, convolved apart. */
   readonly groups?: number;
-  /** "valid" (the default), "same", or elements before and after each axis. */
-  readonly padding?: Padding;
   /** What stands in the padding: zeros (the default), the input mirrored, its last elements repeated, or its other side. */
   readonly border?: Border;
   /** Turn the kernel over along every axis: convolution (chapter, equation 1.2), as against cross-correlation. */
@@ -74,10 +78,7 @@ const convolution =
   (options: ConvolutionOptions): Layer => {
     const channels = wholeNumber(subject, "channels", options.channels);
     const groups = wholeNumber(subject, "groups", options.groups ?? 1);
-    const kernel = each(subject, "kernel", options.kernel, axes);
-    const stride = each(subject, "stride", options.stride ?? 1, axes);
-    const dilation = each(subject, "dilation", options.dilation ?? 1, axes);
-    const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilation);
+    const { kernel, stride, dilation, pads } = windowOf(subject, axes, options);
     const { border = "zeros" } = options;
     requireWholeGroups(subject, 0, channels, groups);
     return (x, scope) => {
@@ -116,10 +117,13 @@ export const conv3d = convolution(3);
  * A convolution with kernels of one element, over the axes that the input has: one matrix for the channels of every place.
  * M. Lin et al., "Network in network", ICLR 2014.
  */
-export const pointwiseConv =
-  (options: Pick<ConvolutionOptions, "channels" | "stride" | "groups" | "bias" | "initialiser">): Layer =>
-  (x, scope) =>
-    convolution(axesOf("pointwiseConv", x), "pointwiseConv")({ ...options, kernel: 1 })(x, scope);
+export function pointwiseConv(
+  options: Pick<ConvolutionOptions, "channels" | "stride" | "groups" | "bias" | "initialiser">,
+): Layer {
+  const subject = "pointwiseConv";
+  wholeNumber(subject, "channels", options.channels);
+  return (x, scope) => convolution(axesOf(subject, x), subject)({ ...options, kernel: 1 })(x, scope);
+}
 
 export interface DepthwiseOptions extends Omit<ConvolutionOptions, "channels" | "groups"> {
   /** Filters for each channel; one by default. */
@@ -127,14 +131,15 @@ export interface DepthwiseOptions extends Omit<ConvolutionOptions, "channels" | 
 }
 
 /** Every channel convolved by filters of its own, over the axes that the input has: as many groups as there are channels. */
-export const depthwiseConv =
-  ({ multiplier = 1, ...options }: DepthwiseOptions): Layer =>
-  (x, scope) => {
-    const axes = axesOf("depthwiseConv", x);
-    const groups = channelsOf("depthwiseConv", x, axes + 2);
-    wholeNumber("depthwiseConv", "multiplier", multiplier);
-    return convolution(axes, "depthwiseConv")({ ...options, channels: groups * multiplier, groups })(x, scope);
+export function depthwiseConv({ multiplier = 1, ...options }: DepthwiseOptions): Layer {
+  const subject = "depthwiseConv";
+  wholeNumber(subject, "multiplier", multiplier);
+  return (x, scope) => {
+    const axes = axesOf(subject, x);
+    const groups = channelsOf(subject, x, axes + 2);
+    return convolution(axes, subject)({ ...options, channels: groups * multiplier, groups })(x, scope);
   };
+}
 
 /**
  * A depthwise convolution, which sees space, then a pointwise one, which mixes channels: `depthwise` (without bias) and
@@ -176,23 +181,19 @@ const axisNames = ["depth", "height", "width"] as const;
  */
 export function separableConv({ between, ...options }: SeparableOptions): Layer {
   const subject = "separableConv";
-  const { channels, bias, initialiser, border, flip, exact } = options;
-  if (between !== undefined) wholeNumber(subject, "between", between);
+  const { bias, initialiser, border, flip, exact } = options;
+  const channels = wholeNumber(subject, "channels", options.channels);
+  wholeNumber(subject, "between", between ?? channels);
   return (x, scope) => {
     const axes = axesOf(subject, x);
     if (axes < 2 || axes > axisNames.length)
       throw new StriateError({ subject, found: `${axes} spatial axes`, expected: "two or three" });
-    const kernel = each(subject, "kernel", options.kernel, axes);
-    const stride = each(subject, "stride", options.stride ?? 1, axes);
-    const dilation = each(subject, "dilation", options.dilation ?? 1, axes);
-    const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilation);
+    const { kernel, stride, dilation, pads } = windowOf(subject, axes, options);
     const at = <T>(axis: number, one: T, other: T) => kernel.map((_, index) => (index === axis ? one : other));
+    const along = convolution(axes, subject);
     return axisNames.slice(-axes).reduce((value, name, axis) => {
       const isLast = axis === axes - 1;
-      const layer = convolution(
-        axes,
-        subject,
-      )({
+      const layer = along({
         channels: isLast ? channels : (between ?? channels),
         kernel: at(axis, kernel[axis]!, 1),
         stride: at(axis, stride[axis]!, 1),
@@ -219,10 +220,7 @@ const transposedConvolution =
     const subject = `convTranspose${axes}d`;
     const channels = wholeNumber(subject, "channels", options.channels);
     const groups = wholeNumber(subject, "groups", options.groups ?? 1);
-    const kernel = each(subject, "kernel", options.kernel, axes);
-    const strides = each(subject, "stride", options.stride ?? 1, axes);
-    const dilations = each(subject, "dilation", options.dilation ?? 1, axes);
-    const pads = paddingOf(subject, options.padding ?? "valid", kernel, dilations);
+    const { kernel, stride: strides, dilation: dilations, pads } = windowOf(subject, axes, options);
     const output_padding = each(subject, "outputPadding", options.outputPadding ?? 0, axes, 0);
     requireWholeGroups(subject, 0, channels, groups);
     return (x, scope) => {

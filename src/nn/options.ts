@@ -51,6 +51,32 @@ export function paddingOf(
   return [0, 1].flatMap((end) => pairs.map((pair) => wholeNumber(subject, "padding", pair[end]!, 0)));
 }
 
+/** How a window slides, as layers are told. */
+export interface WindowOptions {
+  readonly kernel: Each;
+  readonly stride?: Each;
+  /** Distance between the kernel's taps. */
+  readonly dilation?: Each;
+  /** "valid" (the default), "same", or elements before and after each axis. */
+  readonly padding?: Padding;
+}
+
+/** The same with a number for every spatial axis, and the padding as ONNX writes it. */
+export function windowOf(
+  subject: string,
+  axes: number,
+  { kernel, stride = 1, dilation = 1, padding = "valid" }: WindowOptions,
+) {
+  const taps = each(subject, "kernel", kernel, axes);
+  const spacing = each(subject, "dilation", dilation, axes);
+  return {
+    kernel: taps,
+    stride: each(subject, "stride", stride, axes),
+    dilation: spacing,
+    pads: paddingOf(subject, padding, taps, spacing),
+  };
+}
+
 /** A number of channels that must be known to make weights for. */
 export function channelsOf(subject: string, x: Value, rank: number): number {
   const channels: Dimension | undefined = x.shape[1];

@@ -10,17 +10,13 @@ import { slide } from "../ops/window.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import type { ConvolutionOptions } from "./convolution.ts";
 import { fill, heNormal } from "./initialisers.ts";
-import { axesOf, channelsOf, each, paddingOf, wholeNumber } from "./options.ts";
+import { axesOf, channelsOf, type WindowOptions, wholeNumber, windowOf } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
-/** Where patches are taken; zeros stand in the padding. */
-export type PatchOptions = Pick<ConvolutionOptions, "kernel" | "stride" | "dilation" | "padding">;
-
-function windows(subject: string, options: PatchOptions, axes: number) {
-  const kernel = each(subject, "kernel", options.kernel, axes);
-  const stride = each(subject, "stride", options.stride ?? 1, axes);
-  const dilation = each(subject, "dilation", options.dilation ?? 1, axes);
-  return { kernel, stride, dilation, padding: paddingOf(subject, options.padding ?? "valid", kernel, dilation) };
+/** A window as the operators on patches take it. */
+function patchesOf(subject: string, axes: number, options: WindowOptions) {
+  const { pads: padding, ...window } = windowOf(subject, axes, options);
+  return { ...window, padding };
 }
 
 /**
@@ -35,8 +31,8 @@ function windows(subject: string, options: PatchOptions, axes: number) {
  * console.assert(columns.shape.join() === "batch,12,16");
  * console.assert(fold(columns, { kernel: 2, stride: 2, size: [8, 8] }).shape.join() === "batch,3,8,8");
  */
-export const unfold = (x: Value, options: PatchOptions): Value =>
-  spatial.unfold(x, windows("unfold", options, axesOf("unfold", x)));
+export const unfold = (x: Value, options: WindowOptions): Value =>
+  spatial.unfold(x, patchesOf("unfold", axesOf("unfold", x), options));
 
 /**
  * Columns put back where `unfold` took them from, and added where they overlap: its transpose, not its inverse.
@@ -44,11 +40,11 @@ export const unfold = (x: Value, options: PatchOptions): Value =>
  */
 export const fold = (
   columns: Value,
-  { size, ...options }: PatchOptions & { readonly size: readonly number[] },
-): Value => spatial.fold(columns, size, windows("fold", options, size.length));
+  { size, ...options }: WindowOptions & { readonly size: readonly number[] },
+): Value => spatial.fold(columns, size, patchesOf("fold", size.length, options));
 
 /** Places where the windows stand, along each axis. */
-function positionsOf(subject: string, x: Value, { kernel, stride, dilation, padding }: ReturnType<typeof windows>) {
+function positionsOf(subject: string, x: Value, { kernel, stride, dilation, padding }: ReturnType<typeof patchesOf>) {
   const attributes = { auto_pad: "NOTSET", strides: stride, dilations: dilation, pads: padding };
   const { axes } = slide(subject, x.shape.slice(2), kernel, attributes);
   if (axes) return axes.map(({ output }) => output);
@@ -73,11 +69,11 @@ function positionsOf(subject: string, x: Value, { kernel, stride, dilation, padd
  * const labels = patchwise({ kernel: 5, padding: "same", process });
  */
 export const patchwise =
-  ({ process, ...options }: PatchOptions & { readonly process: Layer }): Layer =>
+  ({ process, ...options }: WindowOptions & { readonly process: Layer }): Layer =>
   (x, scope) => {
     const axes = axesOf("patchwise", x);
     const channels = channelsOf("patchwise", x, axes + 2);
-    const window = windows("patchwise", options, axes);
+    const window = patchesOf("patchwise", axes, options);
     const positions = positionsOf("patchwise", x, window);
     const columns = transpose(spatial.unfold(x, window), [0, 2, 1]);
     const features = flatten(process(reshape(columns, [-1, channels, ...window.kernel]), scope));
@@ -87,7 +83,7 @@ export const patchwise =
     return reshape(transpose(byPlace, [0, 2, 1]), [0, 0, ...positions]);
   };
 
-export type LocallyConnectedOptions = PatchOptions & Pick<ConvolutionOptions, "channels" | "bias" | "initialiser">;
+export type LocallyConnectedOptions = WindowOptions & Pick<ConvolutionOptions, "channels" | "bias" | "initialiser">;
 
 /**
  * A convolution layer whose weights are not shared: every place has filters and biases of its own.
@@ -106,7 +102,7 @@ export function locallyConnected(options: LocallyConnectedOptions): Layer {
   const { initialiser = heNormal } = options;
   return (x, scope) => {
     const axes = axesOf(subject, x);
-    const window = windows(subject, options, axes);
+    const window = patchesOf(subject, axes, options);
     const inputs = channelsOf(subject, x, axes + 2);
     const positions = positionsOf(subject, x, window);
     const [places, taps] = [sizeOf(positions), inputs * sizeOf(window.kernel)];
