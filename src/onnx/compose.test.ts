@@ -206,6 +206,17 @@ describe("an affine grid is torch.nn.functional.affine_grid's", () => {
   });
 });
 
+test("pooling by a norm counts what a last window that hangs over has of the input", () => {
+  const x = constant(tensor([1, 2, 3, 4, 5], [1, 1, 5], "float64"));
+  const attributes = { p: 1, kernel_shape: [3], strides: [2], pads: [1, 0], ceil_mode: 1 };
+  const [y] = compositions.get("LpPool")!({ type: "LpPool", version: 22, inputs: [x], attributes, outputs: 1 });
+  expect(
+    evaluateGraph(makeGraph([], { y: y! }), new Map())
+      .outputs.get("y")!
+      .toArray(),
+  ).toEqual([3, 9, 9]);
+});
+
 test("columns of bytes come to an image of bytes", async () => {
   const x = inputValue("x", { dtype: "uint8", shape: [1, 4, 4] });
   const form = { type: "Col2Im", version: 18, attributes: {}, inputs: [x, vector([3, 3]), vector([2, 2])], outputs: 1 };

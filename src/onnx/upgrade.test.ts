@@ -152,6 +152,20 @@ describe("nodes of old operator sets do what the newest do", () => {
         form("ConvTranspose", 11, [x, w], { output_shape: [-1, 4] }),
         "ConvTranspose: found padding 6; expected less than the output.",
       ],
+      [
+        form("ConvTranspose", 22, [x, w], { kernel_shape: [2, 3] }),
+        "ConvTranspose: found kernel_shape [2,3] and output padding []; expected 3x3, the weights' own, and 2 numbers.",
+      ],
+      [
+        form("ConvTranspose", 22, [x, w], { output_padding: [0] }),
+        "ConvTranspose: found kernel_shape [] and output padding [0]",
+      ],
+      [form("ConvTranspose", 22, [x, w], { pads: [0, 0, 0, -1] }), "ConvTranspose: found padding 0x0x0x-1"],
+      [form("ConvTranspose", 22, [x, w], { dilations: [1, 0] }), "ConvTranspose: found dilation 1x0"],
+      [
+        form("ConvTranspose", 22, [x, w], { group: 0 }),
+        "ConvTranspose: found an input of 1x4x3x3 and weights of 4x2x3x3",
+      ],
       [form("ConvTranspose", 11, [x, w], { auto_pad: "SAME" }), "ConvTranspose: found auto_pad SAME"],
       [form("ConvTranspose", 11, [x, w], { auto_pad: "SAME_UPPER", strides: [0, 1] }), "found stride 0x1"],
     ] as const) {
