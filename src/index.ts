@@ -14,6 +14,7 @@ export { type ToeplitzOptions, toeplitz } from "./analyse/toeplitz.ts";
 export { type GradientOptions, gradient, gradientsOf } from "./autodiff/gradient.ts";
 export { type Augmentation, randomCrop, randomFlip } from "./data/augment.ts";
 export { type Batch, type BatchOptions, batches } from "./data/batches.ts";
+export { cifar10 } from "./data/cifar10.ts";
 export { Dataset, type DatasetParts } from "./data/dataset.ts";
 export { type FolderOptions, folderDataset } from "./data/folder.ts";
 export { type LinesOptions, linesData } from "./data/lines.ts";

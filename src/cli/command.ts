@@ -47,4 +47,4 @@ export function newCommand({ seedOf, examples, notes }: CommandFacts, own: (comm
 export const modelHelp = "a name from the catalog, an .onnx file or a run folder";
 
 /** What DATA can be, for help. */
-export const dataHelp = "mnist:DIR, folder:DIR (one folder a class) or lines";
+export const dataHelp = "mnist:DIR, cifar10:DIR, folder:DIR (one folder a class) or lines";

@@ -64,26 +64,15 @@ export function sayAssumed({ name, preprocessing }: Model, data: Dataset, { mean
  * model's order of the classes.
  */
 export function asModelSees(data: Dataset, model: Model, statistics: StatisticsOptions = {}): Dataset {
-  const { name, preprocessing = data.preprocessing, classes } = model;
+  const { preprocessing = data.preprocessing, classes } = model;
   const { channels, height, width } = data.preprocessing;
   const isSameSize =
     channels === preprocessing.channels && height === preprocessing.height && width === preprocessing.width;
   const seen = withStatistics(isSameSize ? preprocessing : data.preprocessing, channels, statistics);
   const fitted = new Dataset({ ...data, preprocessing: seen });
-  if (!classes) {
-    checkCount(data, model);
-    return fitted;
-  }
-  if (classes.join("\n") === data.classes.join("\n")) return fitted;
-  const unknown = data.classes.find((each) => !classes.includes(each));
-  if (unknown !== undefined)
-    throw new StriateError({
-      subject: data.name,
-      found: `class "${unknown}"`,
-      expected: `one of ${classes.join(", ")}, as ${name} knows`,
-      mend: "Name the folders as its classes are called",
-    });
-  return new Dataset({ ...fitted, classes, labels: data.labels.map((label) => classes.indexOf(data.classes[label]!)) });
+  if (classes) return fitted.withClasses(classes);
+  checkCount(data, model);
+  return fitted;
 }
 
 /** @throws StriateError where a model without names for its classes puts out another number of them than there are */

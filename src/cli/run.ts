@@ -9,7 +9,7 @@ import { striateVersion } from "./version.ts";
 
 const helpNotes = `
 MODEL is a name from the catalog (lenet5), an .onnx file or a run folder.
-DATA is mnist:DIR, folder:DIR (one folder a class) or lines.
+DATA is mnist:DIR, cifar10:DIR, folder:DIR (one folder a class) or lines.
 striate COMMAND --help tells more.`;
 
 /** Runs one command. @returns the exit code: 0, 1 for a failure, 2 for bad usage, 130 after Ctrl-C */

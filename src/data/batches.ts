@@ -74,9 +74,13 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
       expected: "at least one full batch",
       mend: `Choose a size of at most ${dataset.count}`,
     });
-  const order = shuffle
+  const drawn = shuffle
     ? epochOrder(dataset.count, seed, epoch)
     : Uint32Array.from({ length: dataset.count }, (_, index) => index);
+  const order =
+    lastPartial === "pad"
+      ? Uint32Array.from({ length: total * size }, (_, place) => drawn[place % drawn.length]!)
+      : drawn;
   const [channels, height, width] = dataset.inputShape;
   const length = channels * height * width;
   const { images, labels } = dataset;
@@ -100,11 +104,7 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
 
   function* walk(): Generator<Batch, void, undefined> {
     for (let batch = 0; batch < total; batch++) {
-      const end = lastPartial === "pad" ? (batch + 1) * size : Math.min((batch + 1) * size, dataset.count);
-      const indices = Uint32Array.from(
-        { length: end - batch * size },
-        (_, place) => order[(batch * size + place) % order.length]!,
-      );
+      const indices = order.slice(batch * size, Math.min((batch + 1) * size, order.length));
       const inputs = new Float32Array(indices.length * length);
       const targets = new BigInt64Array(indices.length);
       for (let position = 0; position < indices.length; position++) {

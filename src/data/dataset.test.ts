@@ -36,6 +36,15 @@ describe("Dataset", () => {
     expect(() => data.take(0)).toThrow("dots.take: found count 0; expected a whole number of at least 1.");
   });
 
+  test("labels can be counted in another order of the classes, or among more", () => {
+    const data = make([0, 1, 0]).withClasses(["b", "c", "a"]);
+    expect(data.classes).toEqual(["b", "c", "a"]);
+    expect(Array.from(data.labels)).toEqual([2, 0, 2]);
+    expect(() => make([0, 1]).withClasses(["a", "c"])).toThrow(
+      'dots: found class "b"; expected one of a, c. Name the folders as the model\'s classes are called.',
+    );
+  });
+
   test("split holds out the same share of every class, the same for the same seed", () => {
     const labels = Array.from({ length: 100 }, (_, index) => (index < 80 ? 0 : 1));
     const data = make(labels);

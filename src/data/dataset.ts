@@ -111,6 +111,25 @@ export class Dataset {
   }
 
   /**
+   * The same images with their labels counted in the order of `classes`, as a model has them. Classes without images may
+   * be among them.
+   *
+   * @throws StriateError when one of the dataset's own classes is not.
+   */
+  withClasses(classes: readonly string[]): Dataset {
+    const places = this.classes.map((name) => classes.indexOf(name));
+    const unknown = this.classes[places.indexOf(-1)];
+    if (unknown !== undefined)
+      throw new StriateError({
+        subject: this.name,
+        found: `class "${unknown}"`,
+        expected: `one of ${classes.join(", ")}`,
+        mend: "Name the folders as the model's classes are called",
+      });
+    return new Dataset({ ...this, classes, labels: this.labels.map((label) => places[label]!) });
+  }
+
+  /**
    * The first `count` images, sharing their pixels; all of them where there are no more. Folders are sorted by class:
    * `split` draws from all classes.
    *

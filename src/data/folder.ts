@@ -49,23 +49,25 @@ export async function folderDataset(folder: string, options: FolderOptions = {})
     checkBytes(folder, [samples.length, channels, height, width], options.maximumBytes ?? 2 ** 31);
   checkMemory(wanted ?? first.channels);
 
-  const pictures: Picture[] = [];
-  let channels: 1 | 3 = wanted ?? 1;
+  const area = height * width;
+  let channels = wanted ?? first.channels;
+  let pixels = new Uint8Array(samples.length * channels * area);
   for (let start = 0; start < samples.length; start += together) {
     const chunk = samples.slice(start, start + together).map(async ({ path }) => {
       const picture = await decodePicture(path);
       return fitPicture(picture, { channels: wanted ?? picture.channels, height, width });
     });
-    for (const picture of await Promise.all(chunk)) {
-      pictures.push(picture);
-      if (picture.channels > channels) {
-        channels = picture.channels;
-        checkMemory(channels);
-      }
+    const pictures = await Promise.all(chunk);
+    if (channels === 1 && pictures.some((picture) => picture.channels === 3)) {
+      channels = 3;
+      checkMemory(channels);
+      pixels = coloured(pixels, area);
     }
-    options.progress?.(pictures.length, samples.length);
+    for (const [index, picture] of pictures.entries())
+      pixels.set(planes(withChannels(picture, channels)), (start + index) * channels * area);
+    options.progress?.(start + pictures.length, samples.length);
   }
-  const images = assemble(pictures, channels, height, width);
+  const images = new Tensor("uint8", [samples.length, channels, height, width], pixels);
   return new Dataset({
     name: folder,
     classes,
@@ -123,13 +125,14 @@ function checkBytes(folder: string, [count, channels, height, width]: readonly n
     });
 }
 
-function assemble(pictures: Picture[], channels: 1 | 3, height: number, width: number): Tensor {
-  const length = channels * height * width;
-  const data = new Uint8Array(pictures.length * length);
-  pictures.forEach((picture, index) => {
-    data.set(planes(withChannels(picture, channels)), index * length);
-  });
-  return new Tensor("uint8", [pictures.length, channels, height, width], data);
+/** Grey images of so many pixels, each three times: as red, green and blue. */
+function coloured(grey: Uint8Array, area: number): Uint8Array<ArrayBuffer> {
+  const data = new Uint8Array(grey.length * 3);
+  for (let plane = 0; plane * area < data.length; plane++) {
+    const start = Math.floor(plane / 3) * area;
+    data.set(grey.subarray(start, start + area), plane * area);
+  }
+  return data;
 }
 
 /** Mean and standard deviation of each channel's pixels, scaled to 0 … 1, to four decimals; a constant channel's is 1. */

@@ -73,6 +73,7 @@ describe("folder:DIR", () => {
     const coloured = await folderDataset(folder);
     expect(coloured.images.shape).toEqual([4, 3, 2, 4]);
     expect(coloured.images.slice(3, 4).toArray()).toEqual([...Array(8).fill(255), ...Array(16).fill(0)]);
+    expect(coloured.images.slice(1, 2).toArray()).toEqual(Array(3).fill([0, 10, 10, 0, 0, 10, 10, 0]).flat());
     expect((await folderDataset(folder, { channels: 1 })).images.slice(3, 4).toArray()).toEqual(Array(8).fill(76));
   });
 
@@ -89,6 +90,15 @@ describe("folder:DIR", () => {
       `${join(root, "both")}: found classes disc in train and ring in ${join(root, "both/test")}; ` +
         "expected the same folders in both.",
     );
+  });
+
+  test("takes mean and deviation, and tells how far it is", async () => {
+    const folder = await putShapes("told");
+    const statistics = { mean: [0.5], std: [0.25] };
+    const told: [number, number][] = [];
+    const data = await folderDataset(folder, { statistics, progress: (done, count) => told.push([done, count]) });
+    expect(data.preprocessing).toEqual({ channels: 1, height: 2, width: 4, padding: 0, ...statistics });
+    expect(told).toEqual([[3, 3]]);
   });
 
   test("is bounded in memory", async () => {
@@ -127,7 +137,7 @@ describe("folder:DIR", () => {
 describe("openData", () => {
   test("says which kinds there are, and which was probably meant", async () => {
     expect(await sentence(openData("minst:data"))).toMatch(
-      /^data: found minst:data; expected one of mnist:DIR, folder:DIR.*\. Did you mean mnist:DIR\?$/,
+      /^data: found minst:data; expected one of mnist:DIR, cifar10:DIR, folder:DIR.*\. Did you mean mnist:DIR\?$/,
     );
     expect(await sentence(openData("photographs:data"))).toMatch(
       /^data: found photographs:data; expected one of .*\.$/,
@@ -139,7 +149,7 @@ describe("openData", () => {
 
   test("given a bare folder, says how to write it", async () => {
     expect(await sentence(openData(root))).toContain(
-      `data: found ${root}, a folder without its kind; expected one of mnist:DIR, folder:DIR`,
+      `data: found ${root}, a folder without its kind; expected one of mnist:DIR, cifar10:DIR, folder:DIR`,
     );
     expect(await sentence(openData(root))).toContain(`Write folder:${root} or mnist:${root}.`);
   });

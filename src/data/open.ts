@@ -1,5 +1,6 @@
 import { nearest, StriateError } from "../errors.ts";
 import { isFolder, joinPath } from "../platform/files.ts";
+import { cifar10 } from "./cifar10.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FolderOptions, folderDataset } from "./folder.ts";
 import { linesData } from "./lines.ts";
@@ -28,13 +29,14 @@ interface DataKind {
 /** Every kind of data; a new one is a new row. */
 const dataKinds: Readonly<Record<string, DataKind>> = {
   mnist: { usage: "mnist:DIR", open: (place) => mnist(place) },
+  cifar10: { usage: "cifar10:DIR", open: openCifar10 },
   folder: { usage: "folder:DIR", open: openFolder },
   lines: { usage: "lines", open: openLines },
 };
 
 /**
- * The data that a word of the command line names: `mnist:DIR`, `folder:DIR` (one folder a class; or `train` and `test`,
- * each of that form) or `lines`, drawn by the seed.
+ * The data that a word of the command line names: `mnist:DIR`, `cifar10:DIR` (the binary version, or as a folder),
+ * `folder:DIR` (one folder a class; or `train` and `test`, each of that form) or `lines`, drawn by the seed.
  *
  * @throws StriateError when the kind is unknown (naming the nearest), nothing follows the colon, or the data are wrong.
  */
@@ -73,6 +75,11 @@ const linesCounts = { train: 8000, test: 10_000 } as const;
 async function openLines(_place: string, { seed }: OpenOptions): Promise<OpenedData> {
   const of = (split: "train" | "test") => linesData({ seed, split, count: linesCounts[split] });
   return { train: of("train"), test: of("test") };
+}
+
+/** The binary version's files, or pictures in `train` and `test`. */
+async function openCifar10(place: string, options: OpenOptions): Promise<OpenedData> {
+  return (await isFolder(joinPath(place, "train"))) ? openFolder(place, options) : cifar10(place);
 }
 
 /** The names under which folders hold what is kept back from training. */

@@ -128,6 +128,8 @@ function checkBatch(model: Model, size: number): void {
     });
 }
 
+const listed = (names: readonly string[]): string => names.slice(0, 10).join(", ") + (names.length > 10 ? " …" : "");
+
 /** @throws StriateError when a dataset's images or classes do not fit a model, or batches of a size do not */
 export function checkData(model: Model, data: Dataset, batchSize: number): void {
   checkBatch(model, batchSize);
@@ -140,6 +142,13 @@ export function checkData(model: Model, data: Dataset, batchSize: number): void 
       subject: data.name,
       found: `images of ${formatShape(data.inputShape)}`,
       expected: `${formatShape(shape)}, as ${model.name} takes`,
+    });
+  if (model.classes && model.classes.join("\n") !== data.classes.join("\n"))
+    throw new StriateError({
+      subject: data.name,
+      found: `classes ${listed(data.classes)}`,
+      expected: `${listed(model.classes)}, as ${model.name} has them`,
+      mend: "Bring the labels into its order with data.withClasses(model.classes)",
     });
   const classes = [...model.graph.outputs.values()][0]!.shape.at(-1)!;
   if (typeof classes === "number" && classes < data.classes.length)

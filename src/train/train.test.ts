@@ -152,6 +152,11 @@ describe("fit", () => {
     await expect(three.result).rejects.toThrow("halves: found 2 classes; expected at most 1, as model tells apart.");
     const { model } = await fit(small, data, { epochs: 1, seed: 1, name: "small" }).result;
     const preprocessing = { ...data.preprocessing, padding: 1 };
+    const swapped = new Dataset({ ...data, classes: ["below", "above"] });
+    const order = "halves: found classes below, above; expected above, below, as small has them. Bring the labels into";
+    await expect(evaluate(model, swapped).result).rejects.toThrow(order);
+    await expect(fit(model, data, { epochs: 1, validation: swapped }).result).rejects.toThrow(order);
+    expect((await evaluate(model, swapped.withClasses(["above", "below"])).result).count).toBe(8);
     const padded = new Dataset({ ...data, preprocessing });
     await expect(evaluate(model, padded).result).rejects.toThrow(
       "halves: found images of 1x10x10; expected 1x8x8, as small takes.",
