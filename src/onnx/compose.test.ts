@@ -134,7 +134,7 @@ function built({ name, moving, fixed = [], attributes = {}, outputs = 1 }: Row, 
 }
 
 describe("operators that are compositions have the gradients of what they are", () => {
-  test.each(titled)("%s", (_, row) => {
+  test.each(titled)("%s has the gradient of differences", (_, row) => {
     const { forward, gradient, at } = built(row, "float64");
     const value = (feeds: ReadonlyMap<string, Tensor>) => evaluateGraph(forward, feeds).outputs.get("sum")!.item();
     const found = evaluateGraph(gradient, at).outputs;
@@ -145,7 +145,7 @@ describe("operators that are compositions have the gradients of what they are", 
 });
 
 describe("operators that are compositions have one gradient on every engine", () => {
-  test.each(titled)("%s", async (_, row) => {
+  test.each(titled)("%s has the gradient of the reference engine", async (_, row) => {
     const { gradient, at } = built(row, "float32");
     const expected = evaluateGraph(gradient, at).outputs;
     for (const engine of engines) {
@@ -159,7 +159,7 @@ describe("operators that are compositions have one gradient on every engine", ()
 
 describe("operators over maps that are compositions take batches of any size", () => {
   const batched = titled.filter(([, { name, fixed }]) => overMaps.has(name) && (name !== "DFT" || fixed?.length !== 2));
-  test.each(batched)("%s", async (_, { name, moving, fixed = [], attributes = {} }) => {
+  test.each(batched)("%s takes batches of any size", async (_, { name, moving, fixed = [], attributes = {} }) => {
     const count = moving[0]![0][0]!;
     const run = async (engine: Engine, batch: number | string) => {
       const inputs = moving.map(([shape], index) => {
@@ -195,7 +195,7 @@ describe("an affine grid is torch.nn.functional.affine_grid's", () => {
     [flat, [2, 3], 1, [-0.85, -1.3, -0.35, -1.6, 0.15, -1.9, -0.35, 2.7, 0.15, 2.4, 0.65, 2.1]],
     [deep, [2, 1, 2], 0, [0.25, 0.25, 0.25, 0.25, 0.75, 1.25, 0.5, 1, 1.5, 0.5, 1.5, 2.5]],
     [deep, [2, 1, 2], 1, [0.125, -0.375, -0.875, 0.125, 0.625, 1.125, 0.625, 1.125, 1.625, 0.625, 2.125, 3.625]],
-  ])("case %#", (theta, size, align_corners, expected) => {
+  ])("affine grid %#", (theta, size, align_corners, expected) => {
     const inputs = [constant(theta), vector([1, 1, ...size])];
     const form = { type: "AffineGrid", version: 20, inputs, attributes: { align_corners }, outputs: 1 };
     const y = evaluateGraph(makeGraph([], { y: compositions.get("AffineGrid")!(form)[0]! }), new Map()).outputs.get(
@@ -269,7 +269,7 @@ describe("operators that are compositions say what does not fit", () => {
       compose("GlobalMaxPool", {}),
       "globalMaxPool: found batchx3; expected [batch, channels, spatial...].",
     ],
-  ])("%s", (_, attempt, sentence) => {
+  ])("%s: what does not fit is said", (_, attempt, sentence) => {
     expect(attempt).toThrow(StriateError);
     expect(attempt).toThrow(sentence);
   });
@@ -333,7 +333,7 @@ describe("operators that are compositions say what does not fit", () => {
       over("Col2Im", {}, [columns]),
       "Col2Im: found no size of the image or of the blocks; expected both.",
     ],
-  ])("%s", (_, attempt, sentence) => {
+  ])("%s: what does not fit is said", (_, attempt, sentence) => {
     expect(attempt).toThrow(StriateError);
     expect(attempt).toThrow(sentence);
   });

@@ -118,7 +118,7 @@ describe("nodes of old operator sets do what the newest do", () => {
       form("ConvTranspose", 11, [maps, kernels], { auto_pad: "VALID", pads: [0, 0, 0, 0] }),
       form("ConvTranspose", 22, [maps, kernels]),
     ],
-  ])("%s", (_, old, now) => {
+  ])("%s: as the newest set says it", (_, old, now) => {
     const [found, expected] = [outputOf(old), outputOf(now)];
     expect(found.shape).toEqual(expected.shape);
     expect(found.toArray()).toEqual(expected.toArray());
