@@ -5,7 +5,7 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 type Tensors = ReadonlyMap<string, Tensor>;
 
 /** A small enough step for errors of h^2, a large enough one for differences to keep ten digits. */
-const step = 1e-4;
+export const step = 1e-4;
 
 /** Up to this many elements each partial derivative is computed; beyond, derivatives along random directions. */
 const mostElements = 400;

@@ -47,7 +47,9 @@ export async function checkOp(opCase: OpCase, { engines = [], directions }: Chec
 /** Whether the case checks a gradient: its operator has one, and some operand may move. */
 export const isDifferentiable = ({ op, inputs }: OpCase): boolean =>
   op.gradient !== notDifferentiable &&
-  inputs.some(({ dtype = "float32", differentiable = true }) => differentiable && isFloat(dtype));
+  inputs.some(
+    ({ dtype = "float32", differentiable = true, constant }) => differentiable && !constant && isFloat(dtype),
+  );
 
 /** Floats in float64, so that differences have digits to spare. */
 export const wide = (feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>

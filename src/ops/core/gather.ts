@@ -3,12 +3,15 @@
 import { StriateError } from "../../errors.ts";
 import { dimensionsOf } from "../../graph/dimensions.ts";
 import { apply, defineOp, type Op } from "../../graph/op.ts";
-import { constantOf, type Dimension, type Value } from "../../graph/value.ts";
+import { constant, constantOf, type Dimension, type Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { formatShape, normaliseAxis, type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
-import { zerosLike } from "./broadcast.ts";
-import { combine, type Reduction, reductionOf } from "./index.ts";
+import { scalar, Tensor } from "../../tensor/tensor.ts";
+import { concat, slice } from "./arrange.ts";
+import { expandLike, zerosLike } from "./broadcast.ts";
+import { sub } from "./elementwise.ts";
+import { combine, gradientOfScattered, type Reduction, reductionOf } from "./index.ts";
+import { cumulativeSum } from "./order.ts";
 import { transpose, unsqueeze } from "./shape.ts";
 
 /** An index that may count from the end. */
@@ -124,11 +127,19 @@ export const GatherND = defineOp<{ batch_dims: number }>({
   gradient: (node, [g]) => {
     if (!g) return [];
     const [x, indices] = node.inputs as [Value, Value];
-    if (node.attributes.batch_dims !== 0)
-      throw new StriateError({ subject: "GatherND", found: "a gradient with batch axes", expected: "batch_dims 0" });
-    return [scatterNd(zerosLike(x), indices, g, "add")];
+    const places = withPlaces(indices, node.attributes.batch_dims as number);
+    return [scatterNd(zerosLike(x), places, g, "add")];
   },
 });
+
+/** Tuples of indices with their own places along the first `batch` axes before them. */
+function withPlaces(indices: Value, batch: number): Value {
+  if (batch === 0) return indices;
+  const first = slice(indices, { axis: indices.shape.length - 1, start: 0, end: 1 });
+  const ones = expandLike(constant(scalar(1, indices.dtype)), first);
+  const places = Array.from({ length: batch }, (_, axis) => sub(cumulativeSum(ones, axis), 1));
+  return concat([...places, indices], indices.shape.length - 1);
+}
 
 /**
  * A copy of the first operand with slices of the third at tuples of indices: put there, added, multiplied, or the
@@ -167,16 +178,12 @@ export const ScatterND: Op<{ reduction: string }> = defineOp<{ reduction: string
   },
   gradient: (node, [g]) => {
     if (!g) return [];
-    const [, indices, updates] = node.inputs as [Value, Value, Value];
-    const { reduction } = node.attributes as { reduction: Reduction };
-    if (reduction !== "none" && reduction !== "add")
-      throw new StriateError({
-        subject: "ScatterND",
-        found: `a gradient of reduction ${reduction}`,
-        expected: "none or add",
-      });
-    const kept = reduction === "add" ? g : scatterNd(g, indices, zerosLike(updates), "none");
-    return [kept, undefined, apply(GatherND, [g, indices])[0]!];
+    const indices = node.inputs[1]!;
+    return gradientOfScattered(node, g, {
+      taken: (from) => apply(GatherND, [from, indices])[0]!,
+      put: (onto, updates, how) => scatterNd(onto, indices, updates, how),
+      reduction: node.attributes.reduction as Reduction,
+    });
   },
 });
 

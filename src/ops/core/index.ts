@@ -1,11 +1,12 @@
 /** Reading and writing at indices. */
 import { StriateError } from "../../errors.ts";
 import { apply, defineOp, type Op } from "../../graph/op.ts";
-import type { Value } from "../../graph/value.ts";
+import type { Node, Value } from "../../graph/value.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { formatShape, normaliseAxis, offsets, type Shape, sameShape, stridesOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { zerosLike } from "./broadcast.ts";
+import { add, cast, div, equal, mul, where } from "./elementwise.ts";
 
 /**
  * For each element of `indices`, the flat offset in a tensor of `shape` that it points at along `axis`.
@@ -92,18 +93,51 @@ export const ScatterElements: Op<{ axis: number; reduction: string }> = defineOp
   },
   gradient: (node, [g]) => {
     if (!g) return [];
-    const [, indices, updates] = node.inputs as [Value, Value, Value];
-    const { axis, reduction } = node.attributes as { axis: number; reduction: string };
-    if (reduction !== "none" && reduction !== "add")
-      throw new StriateError({
-        subject: "ScatterElements",
-        found: `a gradient of reduction ${reduction}`,
-        expected: "none or add",
-      });
-    const kept = reduction === "add" ? g : apply(ScatterElements, [g, indices, zerosLike(updates)], { axis })[0]!;
-    return [kept, undefined, apply(GatherElements, [g, indices], { axis })[0]!];
+    const indices = node.inputs[1]!;
+    const { axis, reduction } = node.attributes as { axis: number; reduction: Reduction };
+    return gradientOfScattered(node, g, {
+      taken: (from) => apply(GatherElements, [from, indices], { axis })[0]!,
+      put: (onto, each, how) => apply(ScatterElements, [onto, indices, each], { axis, reduction: how })[0]!,
+      reduction,
+    });
   },
 });
+
+interface Scattering {
+  /** What stands at the indices. */
+  readonly taken: (from: Value) => Value;
+  readonly put: (onto: Value, updates: Value, reduction: Reduction) => Value;
+  readonly reduction: Reduction;
+}
+
+/** The gradients of what is scattered onto, and of what is scattered, from a node with operands x, indices, updates. */
+export function gradientOfScattered(
+  { inputs, outputs }: Node,
+  g: Value,
+  { taken, put, reduction }: Scattering,
+): readonly (Value | undefined)[] {
+  const [x, , updates] = inputs as [Value, Value, Value];
+  const counted = (which: Value) => put(zerosLike(x), cast(which, x.dtype), "add");
+  if (reduction === "none") return [put(g, zerosLike(updates), "none"), undefined, taken(g)];
+  if (reduction === "add") return [g, undefined, taken(g)];
+  if (reduction === "mul") {
+    // Where one of the factors is zero, the product of the others is its own gradient alone.
+    const isZero = equal(updates, 0);
+    const others = where(isZero, 1, updates);
+    const product = mul(g, put(add(zerosLike(x), 1), others, "mul"));
+    const zeros = counted(isZero);
+    const all = mul(product, x);
+    const ofZero = taken(where(equal(zeros, 1), all, 0));
+    const ofOthers = div(taken(where(equal(zeros, 0), all, 0)), others);
+    return [where(equal(zeros, 0), product, 0), undefined, where(isZero, ofZero, ofOthers)];
+  }
+  // The largest or smallest is what was there or, equal ones sharing the gradient, what came.
+  const isKept = equal(x, outputs[0]!);
+  const isChosen = equal(updates, taken(outputs[0]!));
+  const chosen = counted(isChosen);
+  const share = div(where(isKept, 0, g), where(equal(chosen, 0), 1, chosen));
+  return [where(isKept, g, 0), undefined, where(isChosen, taken(share), 0)];
+}
 
 export const gatherElements = (x: Value, indices: Value, axis = 0): Value =>
   apply(GatherElements, [x, indices], { axis })[0]!;

@@ -116,6 +116,7 @@ export const arrangeCases: readonly OpCase[] = [
   }),
   row(arrange.Pad, "less than nothing: crops", [moving(["batch", 5, 4]), fixedVector(0, -1, 2, 0, -2, -1)]),
   row(arrange.OneHot, "a new last axis", [indices(exactly(0, 4, -1, 2, 7, -6), "batch", 3), depth, offAndOn]),
+  row(arrange.OneHot, "values that move", [indices(exactly(0, 4, -1, 2, 7, -6), "batch", 3), depth, moving([2])]),
   row(arrange.OneHot, "a new axis of channels", [indices(integer(0, 4), "batch", 3), depth, offAndOn], {
     attributes: { axis: 1 },
   }),

@@ -25,6 +25,17 @@ export const indexCases: readonly OpCase[] = [
     [moving(["batch", 4]), indices(exactly(0, 3, 3, -1, 2, 2), "batch", 3), moving(["batch", 3])],
     { attributes: { axis: 1, reduction: "add" } },
   ),
+  ...["mul", "max", "min"].map((reduction) =>
+    row(ScatterElements, reduction, [moving([4, 2]), indices(exactly(0, 3, 0, -3), 2, 2), moving([2, 2])], {
+      attributes: { reduction },
+    }),
+  ),
+  row(
+    ScatterElements,
+    "multiplied by one zero and by two",
+    [moving([3]), indices(exactly(0, 0, 1, 1, 2), 5), moving([5], exactly(0, 3, 0, 0, 2))],
+    { attributes: { reduction: "mul" }, secondOrder: false },
+  ),
   row(ScatterElements, "put in place", [moving([4, 2]), indices(exactly(0, 3, 2, -3), 2, 2), moving([2, 2])]),
 ];
 
@@ -73,6 +84,10 @@ export const resizeCases: readonly OpCase[] = [
       operands: ([x, by]) => [x, undefined, by],
     }),
   ),
+  row(ResizeGradient, "cubic, one axis", [moving([1, 2, 5]), fixedVector(1, 2, 3), fixedVector(5)], {
+    attributes: { mode: "cubic", axes: [2] },
+    operands: ([g, shape, sizes]) => [g, shape, undefined, undefined, sizes],
+  }),
   row(ResizeGradient, "linear", [moving(["batch", 2, 7, 3]), fixedVector(2, 2, 4, 5), fixedVector(7, 3)], {
     attributes: { mode: "linear", axes: [2, 3] },
     operands: ([g, shape, sizes]) => [g, shape, undefined, undefined, sizes],

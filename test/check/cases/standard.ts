@@ -96,9 +96,15 @@ export const gatherCases: readonly OpCase[] = [
   row(Gather, "one of the last axis", [moving(["batch", 4, 3]), indices(exactly(-1))], { attributes: { axis: -1 } }),
   row(GatherND, "elements", [moving([3, 4]), indices(exactly(0, 1, 2, 3, -1, -1, 0, 1), 4, 2)]),
   row(GatherND, "slices", [moving([3, 2, 2]), indices(exactly(2, 0, 2), 3, 1)]),
-  row(GatherND, "in batches", [still(["batch", 3, 2]), indices(exactly(2, 0), "batch", 1)], {
+  row(GatherND, "in batches", [moving(["batch", 3, 2]), indices(exactly(2, 0), "batch", 1)], {
     attributes: { batch_dims: 1 },
   }),
+  row(
+    GatherND,
+    "in batches of batches",
+    [moving([2, "batch", 3, 2]), indices(exactly(2, 0, 1, 1, 0, 0, 2, 1), 2, "batch", 1, 2)],
+    { attributes: { batch_dims: 2 } },
+  ),
   row(ScatterND, "slices put in place", [moving([4, 2]), indices(exactly(2, 0), 2, 1), moving([2, 2])]),
   row(
     ScatterND,
@@ -109,7 +115,9 @@ export const gatherCases: readonly OpCase[] = [
     },
   ),
   ...["mul", "max", "min"].map((reduction) =>
-    row(ScatterND, reduction, [still([4]), indices(exactly(1, 3, 1), 3, 1), still([3])], { attributes: { reduction } }),
+    row(ScatterND, reduction, [moving([4]), indices(exactly(1, 3, 1), 3, 1), moving([3])], {
+      attributes: { reduction },
+    }),
   ),
 ];
 
