@@ -81,6 +81,11 @@ describe("nodes of old operator sets do what the newest do", () => {
       form("DepthToSpace", 13, [maps], { blocksize: 2, mode: "DCR" }),
     ],
     [
+      "PRelu 6: a slope for each channel",
+      form("PRelu", 6, [maps, four]),
+      form("PRelu", 16, [maps, constant(tensor([2, 2, -1, -1], [4, 1, 1]))]),
+    ],
+    [
       "MaxPool: rows first, said so",
       form("MaxPool", 8, [maps], { kernel_shape: [2, 2], storage_order: 0 }),
       form("MaxPool", 22, [maps], { kernel_shape: [2, 2] }),

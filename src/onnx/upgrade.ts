@@ -62,6 +62,22 @@ function alignOperand(form: NodeForm): NodeForm {
   return { ...form, attributes, inputs: [left, unsqueeze(right, added)] };
 }
 
+/** Before operator set 7, a vector of slopes had one for each channel, whatever axes follow. */
+function slopesOfChannels(form: NodeForm): NodeForm {
+  const [x, slope] = form.inputs;
+  if (!x || slope?.shape.length !== 1 || slope.shape[0] === 1) return form;
+  return {
+    ...form,
+    inputs: [
+      x,
+      unsqueeze(
+        slope,
+        x.shape.slice(2).map((_, axis) => axis + 1),
+      ),
+    ],
+  };
+}
+
 function upsample(form: NodeForm): NodeForm {
   const [x, scales] = asOperands(1, ["scales", floats])(form).inputs;
   const { mode = "nearest" } = form.attributes;
@@ -204,9 +220,10 @@ const upgrades: readonly Upgrade[] = [
   { before: 7, of: ["Gemm"], upgrade: dropping("broadcast") },
   {
     before: 7,
-    of: ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less", "PRelu"],
+    of: ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"],
     upgrade: alignOperand,
   },
+  { before: 7, of: ["PRelu"], upgrade: slopesOfChannels },
   {
     before: 13,
     of: ["Softmax", "LogSoftmax", "Hardmax"],
