@@ -138,6 +138,13 @@ describe("convolution layers", () => {
       "bias 4",
     ),
     row(
+      'convTranspose2d, "same", twice as large',
+      convTranspose2d({ channels: 1, kernel: [3, 4], stride: 2, padding: "same", outputPadding: 1, bias: false }),
+      [2, 3, 2],
+      [1, 6, 4],
+      "weight 2x1x3x4",
+    ),
+    row(
       "convTranspose3d, flipped",
       convTranspose3d({ channels: 2, kernel: 2, stride: 2, bias: false, flip: true }),
       [1, 2, 2, 1],

@@ -238,7 +238,7 @@ const transposedConvolution =
  * Transposed convolution: [batch, in, ...size] to [batch, channels, ...size'] with
  * size' = (size - 1) stride - padding + dilation (kernel - 1) + outputPadding + 1. Every element spreads the kernel over
  * the output, which is to dilate the signal by the stride, then to convolve (chapter, equations 1.9 and 1.10). Weights are
- * [in, channels / groups, ...kernel]. With "same" it maps back to `size` what a "same" convolution of stride 1 gave.
+ * [in, channels / groups, ...kernel]. With padding "same" and an outputPadding of stride - 1, size' = stride size.
  *
  * @example
  * import { convTranspose2d } from "striate";

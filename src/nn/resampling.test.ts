@@ -61,6 +61,18 @@ describe("resampling layers", () => {
     row("pixelShuffle", pixelShuffle({ factor: 2 }), [8, 2, 3], [2, 4, 6]),
     row("pixelShuffle of lines", pixelShuffle({ factor: 3 }), [6, 2], [2, 6]),
     row("pixelUnshuffle", pixelUnshuffle({ factor: 2 }), [2, 4, 6], [8, 2, 3]),
+    row(
+      "unpooled lines, gaps between windows",
+      unpooled({ kernel: 2, stride: 3, body: (x) => mul(x, x) }),
+      [2, 8],
+      [2, 8],
+      {
+        draw: distinct,
+      },
+    ),
+    row("unpooled volumes, padded", unpooled({ kernel: 2, padding: 1, body: (x) => x }), [1, 2, 3, 2], [1, 2, 3, 2], {
+      draw: distinct,
+    }),
     row("unpooled", unpooled({ kernel: 2, body: same }), [2, 4, 6], [2, 4, 6], {
       parameters: ["weight 2x2x3x3", "bias 2"],
       draw: distinct,
@@ -104,6 +116,19 @@ describe("resampling layers", () => {
         0.598214, 0.035714, 0.392857, 0.470982, 0.571429, -0.75, 0.015625, 1,
       ],
     ],
+    [
+      "bilinear by 1.2 and 1, no element more",
+      upsample({ scale: [1.2, 1], mode: linear }),
+      [4, 1],
+      [-1, 0.75, -0.25, 1.5],
+    ],
+    [
+      "nearest by 1 and 2.2, just twice as many",
+      upsample({ scale: [1, 2.2] }),
+      [1, 4],
+      [-1, -1, 0.75, 0.75, -0.25, -0.25, 1.5, 1.5],
+    ],
+    ["nearest by 2.2, of one axis", upsample({ scale: 2.2 }), [4], [-1, -1, -1, 0.75, 0.75, -0.25, -0.25, 1.5]],
     [
       "bilinear by 2.3, corners",
       upsample({ scale: 2.3, mode: linear, alignCorners: true }),

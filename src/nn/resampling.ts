@@ -54,15 +54,27 @@ export function upsample({ size, scale, mode = "nearest", alignCorners = false }
       const lengths = spatial.lengthsOf(subject, x, 2).map((length, axis) => Math.floor(length * scales[axis]!));
       return resizeTo(x, lengths, attributes);
     }
-    if (scales.every((factor) => Math.fround(factor) === factor))
+    if (scales.every(Number.isInteger))
       return apply(Resize, [x, undefined, constant(tensor([1, 1, ...scales]))], attributes)[0]!;
-    // Scales are kept in float32, in which 5 times 1.4 is less than 7: where the product is whole, the length is said.
     return scales.reduce((value, factor, index): Value => {
-      const length = Number(x.shape[index + 2]) * factor;
-      const to = Number.isInteger(length) ? [undefined, vector([length])] : [constant(tensor([factor]))];
-      return apply(Resize, [value, undefined, ...to], { ...attributes, axes: [index + 2] })[0]!;
+      const length = Number(x.shape[index + 2]);
+      const to = saidLength(length, factor, mode, axes);
+      const how = to === undefined ? [constant(tensor([factor]))] : [undefined, vector([to])];
+      return apply(Resize, [value, undefined, ...how], { ...attributes, axes: [index + 2] })[0]!;
     }, x);
   };
+}
+
+/**
+ * The length that an axis is better resized to than by its scale. Files keep scales in float32, in which 5 times 1.4 is
+ * less than 7; and PyTorch forgets what is left of a scale where interpolation leaves a length as it was, and where
+ * the nearest elements of maps over more than one axis stay as many or become twice as many.
+ */
+function saidLength(length: number, factor: number, mode: UpsampleOptions["mode"], axes: number): number | undefined {
+  const to = Math.floor(length * factor);
+  const isForgotten =
+    (mode === "linear" && to === length) || (mode === "nearest" && axes > 1 && (to === length || to === 2 * length));
+  return to === length * factor || isForgotten ? to : undefined;
 }
 
 /**
