@@ -1,5 +1,5 @@
 /** Functions from graph to graph. */
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { type Tensor, tensor, zeros } from "../tensor/tensor.ts";
 import { dimensionsOf } from "./dimensions.ts";
 import { type Graph, makeGraph, nodesOf, type Update } from "./graph.ts";
 import { apply } from "./op.ts";
@@ -81,11 +81,16 @@ export function foldConstants(graph: Graph): Graph {
   }).graph;
 }
 
-/** Constants for the outputs of a node, where its operands are all constants or decide them by their shapes. */
+/**
+ * Constants for the outputs of a node, where its operands are all constants or decide them by their shapes, or they have
+ * no elements (runtimes trip over such).
+ */
 export function foldNode(node: Node): readonly Value[] | undefined {
   const elements = ({ shape }: ValueType) =>
     shape.reduce<number>((size, dimension) => (typeof dimension === "number" ? size * dimension : Infinity), 1);
   if (!node.outputs.every((output) => elements(output) <= largestFolded)) return undefined;
+  if (node.outputs.every((output) => elements(output) === 0))
+    return node.outputs.map((output) => constant(zeros(output.shape as readonly number[], output.dtype)));
   const known = node.op.fold?.(node.inputs, node.attributes);
   const constants = (tensors: readonly Tensor[]) =>
     tensors.map((tensor, index) => constant(tensor.cast(node.outputs[index]!.dtype)));

@@ -134,27 +134,40 @@ function mutateNumbers(model: ModelProto, random: Random): void {
     tensor.int64Data[random.integer(0, tensor.int64Data.length - 1)] = BigInt.asIntN(64, random.pick(edges));
 }
 
-/** A node that asks for much, after the others, of the first value. */
+/** Operators that make much of little, by their operands: the first value, lengths, one length, or a number. */
+const greedy: Readonly<Record<string, readonly ("x" | "lengths" | "length" | "floats" | "zero" | "")[]>> = {
+  Expand: ["x", "lengths"],
+  Reshape: ["x", "lengths"],
+  ConstantOfShape: ["lengths"],
+  Tile: ["x", "lengths"],
+  Pad: ["x", "lengths"],
+  Resize: ["x", "", "", "lengths"],
+  OneHot: ["zero", "length", "floats"],
+  Range: ["zero", "length", "length"],
+  Slice: ["x", "lengths", "lengths"],
+  CenterCropPad: ["x", "lengths"],
+  TopK: ["x", "length"],
+  Split: ["x", "lengths"],
+};
+
+/** A node that asks for much, after the others, of one of their values. */
 function addGreedy(model: ModelProto, random: Random, texts: readonly string[]): void {
   const graph = model.graph!;
-  const lengths = Array.from({ length: random.integer(1, 4) }, () => BigInt.asIntN(64, random.pick(edges)));
-  const dims = [BigInt(lengths.length)];
-  graph.initializer.push(create(TensorProtoSchema, { name: "greed", dataType: 7, dims, int64Data: lengths }));
-  const opType = random.pick([
-    "Expand",
-    "Reshape",
-    "ConstantOfShape",
-    "Tile",
-    "Pad",
-    "Resize",
-    "OneHot",
-    "Range",
-    "Slice",
-  ]);
-  const x = opType === "ConstantOfShape" ? [] : [random.pick(texts)];
-  graph.node.push(
-    create(NodeProtoSchema, { opType, input: [...x, "greed", "greed"].slice(0, x.length + 1), output: ["much"] }),
+  const isSmall = random.integer(0, 1) === 0;
+  const length = () =>
+    BigInt.asIntN(64, random.integer(0, 2) > 0 ? BigInt(random.integer(0, 300)) : random.pick(edges));
+  const lengths = Array.from({ length: random.integer(1, isSmall ? 4 : 8) }, length);
+  const whole = (name: string, dims: bigint[], int64Data: bigint[]) =>
+    create(TensorProtoSchema, { name, dataType: 7, dims, int64Data });
+  graph.initializer.push(
+    whole("lengths", [BigInt(lengths.length)], lengths),
+    whole("length", [], [length()]),
+    whole("zero", [], [0n]),
+    create(TensorProtoSchema, { name: "floats", dataType: 1, dims: [2n], floatData: [0, 1] }),
   );
+  const opType = random.pick(Object.keys(greedy));
+  const input = greedy[opType]!.map((name) => (name === "x" ? random.pick(texts) : name));
+  graph.node.push(create(NodeProtoSchema, { opType, input, output: ["much"] }));
   graph.output.push(create(ValueInfoProtoSchema, { name: "much" }));
 }
 
