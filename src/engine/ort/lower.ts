@@ -6,13 +6,19 @@ import { foldConstants, rewrite } from "../../graph/rewrite.ts";
 import type { Node, Value } from "../../graph/value.ts";
 import { rules } from "./rules.ts";
 
-/** The same graph in standard operators. What a rule gives is lowered in its turn. */
-export function lower(graph: Graph): Graph {
+/**
+ * The same graph in operators that the runtime has. What a rule gives is lowered in its turn.
+ * @param block how many channels a block of the runtime's own layout has; by default it has no such layout
+ */
+export function lower(graph: Graph, block = 0): Graph {
+  const isFixed = graph.updates.length === 0;
+  const isConstant = ({ source: { kind } }: Value) =>
+    kind === "constant" || (isFixed && (kind === "parameter" || kind === "state"));
   let lowered = graph;
   for (let changed = true; changed; ) {
     changed = false;
     lowered = rewrite(lowered, (node, inputs) => {
-      const replacement = rules.get(node.op)?.(inputs, node) ?? composed(node, inputs);
+      const replacement = rules.get(node.op)?.(inputs, node, { block, isConstant }) ?? composed(node, inputs);
       changed ||= replacement !== undefined;
       return replacement;
     }).graph;

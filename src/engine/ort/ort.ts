@@ -21,6 +21,7 @@ import {
 } from "../engine.ts";
 import { Ferry } from "./ferry.ts";
 import { lower } from "./lower.ts";
+import { probe } from "./runtime-ops.ts";
 import { startEngine } from "./start.ts";
 import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "./worker.ts";
 
@@ -47,13 +48,13 @@ class OrtProgram implements Program {
   /** The variables of a program that does not change them: the session has them as constants. */
   #fixed: Tensors | undefined;
 
-  constructor(worker: Peer, program: number, graph: Graph, options: CompileOptions) {
+  constructor(worker: Peer, program: number, block: number, graph: Graph, options: CompileOptions) {
     this.#worker = worker;
     this.#program = program;
     this.#graph = graph;
     const limit = memoryLimit(options);
     checkMemory(graph, limit);
-    this.#lowered = lower(graph);
+    this.#lowered = lower(graph, block);
     this.#memory = new MemoryGuard(this.#lowered, limit);
     this.#options = options;
   }
@@ -136,22 +137,49 @@ class OrtProgram implements Program {
 
 class Ort implements Engine {
   readonly name = "ort";
-  readonly lower = lower;
   #worker: Peer | undefined;
+  #block: Promise<number> | undefined;
+  #known = 0;
   #programs = 0;
+
+  /** Before its first program the engine does not know the runtime's own layout, and lowers without it. */
+  lower(graph: Graph): Graph {
+    return lower(graph, this.#known);
+  }
 
   async compile(graph: Graph, variables: Tensors, options: CompileOptions = {}): Promise<Program> {
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
     this.#worker ??= startEngine();
-    const program = new OrtProgram(this.#worker, this.#programs++, bound, options);
+    const worker = this.#worker;
+    this.#block ??= this.#findBlock(worker);
+    this.#known = await this.#block;
+    const program = new OrtProgram(worker, this.#programs++, this.#known, bound, options);
     await program.open(held);
     return program;
+  }
+
+  /** Channels in a block of the runtime's own layout, which depends on the processor: seen from how it arranges numbers. */
+  async #findBlock(worker: Peer): Promise<number> {
+    const { graph, input, blockIn } = probe();
+    const program = this.#programs++;
+    const x: PlainTensor = { dtype: "float32", shape: [1, 16, 1, 2], data: input };
+    const shared = { program, threads: 1, variables: {}, updates: [], outputs: ["y"], finite: [] };
+    try {
+      await worker.call("open", { ...shared, model: encode(graph) } satisfies OpenRequest);
+      const request: RunRequest = { program, feeds: { x }, lent: [] };
+      const { outputs } = (await worker.call("run", request)) as RunAnswer;
+      await worker.call("dispose", { program });
+      return blockIn(Array.from(outputs.y!.data, Number));
+    } catch {
+      return 0;
+    }
   }
 
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
+    this.#block = undefined;
     await worker?.call("close", undefined).catch(() => {});
     await worker?.stop();
   }
