@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { conv2d, globalAveragePool, linear, Model, Random, sequential } from "../src/index.ts";
+import { encodePng } from "../src/platform/image.ts";
 import { filesBelow, read, root } from "./sources.ts";
 
 interface Example {
@@ -75,11 +77,35 @@ function makeDigits(to: string): void {
   }
 }
 
+/** A few coloured pictures where examples look for them: CIFAR-10's files, folders by class, and a network for them. */
+async function makePictures(to: string): Promise<void> {
+  const random = new Random(1, "pictures");
+  const bytes = (length: number) => Uint8Array.from({ length }, () => random.integer(0, 255));
+  const records = Buffer.concat(Array.from({ length: 4 }, (_, label) => [Uint8Array.of(label), bytes(3072)]).flat());
+  mkdirSync(join(to, "cifar10"), { recursive: true });
+  for (const name of ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"])
+    writeFileSync(join(to, "cifar10", `${name}.bin`), records);
+  for (const place of ["train/cat", "train/dog", "test/cat", "test/dog"]) {
+    mkdirSync(join(to, "pictures", place), { recursive: true });
+    for (let index = 0; index < 4; index++) {
+      const png = await encodePng({ width: 32, height: 32, channels: 3, data: bytes(3072) });
+      writeFileSync(join(to, "pictures", place, `${index}.png`), png);
+    }
+  }
+  const network = sequential({
+    conv: conv2d({ channels: 4, kernel: 3 }),
+    pool: globalAveragePool(),
+    fc: linear({ features: 2 }),
+  });
+  await Model.build(network, { name: "pretrained", input: [3, 32, 32] }).save(join(to, "pretrained.onnx"));
+}
+
 const home = process.cwd();
 
 describe("examples", () => {
-  beforeAll(() => {
+  beforeAll(async () => {
     makeDigits(join(folder, "data", "mnist"));
+    await makePictures(join(folder, "data"));
     process.chdir(folder);
   });
   afterAll(() => process.chdir(home));

@@ -8,6 +8,7 @@ import { load, Model } from "../models/model.ts";
 import { freeze, replaceHead } from "../models/transfer.ts";
 import { type EpochEvent, type FitResult, fit, TrainingError } from "../train/fit.ts";
 import type { CommonOptions, Outcome } from "./command.ts";
+import { chosenEngine } from "./engine.ts";
 import { UsageError } from "./failure.ts";
 import { FitProgress } from "./fit-progress.ts";
 import { interruptible } from "./interrupt.ts";
@@ -52,6 +53,7 @@ interface Plan {
 
 /** Trains as the options say, into a run folder. */
 export async function runTraining(options: TrainOptions): Promise<Outcome> {
+  const engine = chosenEngine();
   await RunFolder.check(options.out, options.force ?? false);
   const plan = await makePlan(options);
   const { settings } = plan;
@@ -65,6 +67,7 @@ export async function runTraining(options: TrainOptions): Promise<Outcome> {
   const folder = new RunFolder(options.out, facts);
   const run = fit(plan.network, plan.train, {
     ...fitOptionsOf(settings, plan.network),
+    engine,
     validation: plan.validation,
   });
   const progress = new FitProgress();
@@ -191,7 +194,7 @@ const figuresOf = ({ history, steps, stopped }: FitResult, seconds: number) => {
 };
 
 function words(
-  { out, data }: TrainOptions,
+  { out, data, validation: wanted }: TrainOptions,
   { network: { name }, validation }: Plan,
   { history, steps, stopped }: FitResult,
   folder: RunFolder,
@@ -206,6 +209,6 @@ function words(
   return [
     wrap(`${stopped ? "Stopped" : "Trained"} ${name}: ${how}${figures ?? ""}.`, columnsOf()),
     `Model: ${folder.modelPath}`,
-    `Next:  striate eval ${out} --data ${data}`,
+    `Next:  striate eval ${out} --data ${typeof wanted === "string" ? wanted : data}`,
   ].join("\n");
 }
