@@ -4,12 +4,16 @@ import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
 import { BatchNormalization } from "../ops/batch-normalisation.ts";
 import { transpose } from "../ops/core/shape.ts";
-import { localResponseNormalization } from "../ops/local-normalisation.ts";
+import {
+  localNormalizations,
+  localResponseNormalization,
+  spatialResponseNormalization,
+} from "../ops/local-normalisation.ts";
 import { groupNormalization, instanceNormalization, layerNormalization } from "../ops/normalisation.ts";
 import { formatShape, type Shape } from "../tensor/shape.ts";
 import { full } from "../tensor/tensor.ts";
 import { fill } from "./initialisers.ts";
-import { wholeNumber } from "./options.ts";
+import { type Each, each, wholeNumber } from "./options.ts";
 import type { Layer, Scope } from "./scope.ts";
 
 export interface NormalisationOptions {
@@ -146,24 +150,76 @@ export function layerNorm({ over = 1, epsilon = 1e-5, affine = true }: LayerNorm
 }
 
 export interface LocalResponseNormOptions {
-  /** How many neighbouring channels share a response; 5 by default. */
+  /** How many neighbouring channels share a response, or elements along each spatial axis; 5 by default. */
   readonly size?: number;
+  /** The neighbours: in other channels at the same place (the default), or in the same channel. */
+  readonly over?: "channels" | "space";
   readonly alpha?: number;
   readonly beta?: number;
   readonly k?: number;
 }
 
 /**
- * x / (k + alpha / size * the sum of squares over `size` neighbouring channels)^beta: chapter, equation 1.13.
+ * x / (k + alpha / n * the sum of squares over n neighbours)^beta: `size` neighbouring channels (chapter, equation 1.13), or
+ * the places of a window of `size` along every spatial axis, within the channel; the odd one of an even size stands before.
  * A. Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NeurIPS 2012 (there with
- * alpha for alpha / size).
+ * alpha for alpha / n).
+ *
+ * @example
+ * import { localResponseNorm } from "striate";
+ *
+ * const alexnets = localResponseNorm({ size: 5, alpha: 5e-4, beta: 0.75, k: 2 });
+ * const within = localResponseNorm({ size: 3, over: "space" });
  */
 export function localResponseNorm(options: LocalResponseNormOptions = {}): Layer {
-  const { size = 5, alpha = 1e-4, beta = 0.75, k = 1 } = options;
-  wholeNumber("localResponseNorm", "size", size);
-  positive("localResponseNorm", "k", k);
+  const { size = 5, over = "channels", alpha = 1e-4, beta = 0.75, k = 1 } = options;
+  const subject = "localResponseNorm";
+  wholeNumber(subject, "size", size);
+  positive(subject, "k", k);
   return (x) => {
-    channelsOf("localResponseNorm", x, 2);
-    return localResponseNormalization(x, { size, alpha, beta, bias: k });
+    channelsOf(subject, x, over === "space" ? 3 : 2);
+    if (over === "channels") return localResponseNormalization(x, { size, alpha, beta, bias: k });
+    return spatialResponseNormalization(x, { space: x.shape.slice(2).map(() => size), alpha, beta, bias: k });
+  };
+}
+
+export interface LocalNormOptions {
+  /** "l1": x / (e + sum |x|); "l2": x / sqrt(e + sum x^2); "standard": (x - mean) / sqrt(e + variance), which is biased. */
+  readonly by: keyof typeof localNormalizations;
+  /** How long the neighbourhood is along the spatial axes; 1 by default. */
+  readonly space?: Each | "all";
+  /** How many neighbouring channels it has; 1 by default: the element's own. */
+  readonly channels?: number | "all";
+  /** The e above; 1e-5 by default. */
+  readonly epsilon?: number;
+}
+
+/**
+ * Normalises each element of [batch, channels, ...size] by what is in its neighbourhood: a window of space in its own
+ * channel, a column of channels at its own place, or both; the odd one of an even length stands before it, and nothing is
+ * beyond borders. Chapter, section 1.2.3; K. Jarrett et al., "What is the best multi-stage architecture for object
+ * recognition?", ICCV 2009 (by standardisation).
+ * @throws StriateError for a neighbourhood of nothing but the element
+ *
+ * @example
+ * import { localNorm } from "striate";
+ *
+ * const contrast = localNorm({ by: "standard", space: 9, channels: "all" });
+ * const column = localNorm({ by: "l2", channels: 5 });
+ */
+export function localNorm({ by, space = 1, channels = 1, epsilon = 1e-5 }: LocalNormOptions): Layer {
+  const subject = "localNorm";
+  positive(subject, "epsilon", epsilon);
+  if (channels !== "all") wholeNumber(subject, "channels", channels);
+  return (x) => {
+    channelsOf(subject, x, space === 1 ? 2 : 3);
+    const lengths = space === "all" ? space : each(subject, "space", space, x.shape.length - 2);
+    if (channels === 1 && lengths !== "all" && lengths.every((length) => length === 1))
+      throw new StriateError({
+        subject,
+        found: "a neighbourhood of one element",
+        expected: "`space` or `channels` above 1",
+      });
+    return localNormalizations[by](x, { channels, space: lengths }, epsilon);
   };
 }

@@ -1,14 +1,15 @@
-/** Normalisations by a norm along an axis, and by the neighbouring channels. */
+/** Normalisations by a norm along an axis, and by the neighbours of each element. */
 import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
 import { constant, producerOf, type Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { broadcastStrides, formatShape, normaliseAxis, offsets, sizeOf } from "../tensor/shape.ts";
 import { Tensor, tensor } from "../tensor/tensor.ts";
-import { abs, add, div, equal, mul, pow, sign, sqrt, sub, where } from "./core/elementwise.ts";
-import { reduceSum } from "./core/reduce.ts";
+import { abs, add, div, equal, mul, pow, relu, sign, sqrt, sub, where } from "./core/elementwise.ts";
+import { reduceMean, reduceSum } from "./core/reduce.ts";
 import { reshape, reshapeLike } from "./core/shape.ts";
 import { matmul } from "./matmul.ts";
+import { averagePool } from "./pool.ts";
 
 /**
  * x over its norm along an axis, the sum of magnitudes (p = 1) or the root of the sum of squares (p = 2); 0 stays 0.
@@ -101,31 +102,79 @@ export const LRN = defineOp<LrnAttributes>({
     const [x] = node.inputs as [Value];
     const { size, alpha, beta, bias } = node.attributes as unknown as LrnAttributes;
     const [before, after] = reach(size);
-    const divisor = add(mul(sumOfChannels(mul(x, x), before, after), alpha / size), bias);
+    const divisor = add(mul(overChannels(mul(x, x), [before, after]), alpha / size), bias);
     const direct = mul(g, pow(divisor, -beta));
     const shared = mul(mul(g, x), pow(divisor, -beta - 1));
-    return [sub(direct, mul(mul(x, sumOfChannels(shared, after, before)), (2 * alpha * beta) / size))];
+    return [sub(direct, mul(mul(x, overChannels(shared, [after, before])), (2 * alpha * beta) / size))];
   },
   macs: ({ outputs }, { size }) => (size + 1) * sizeOf(outputs[0]!),
 });
 
-/** For each channel, the sum over those from `before` before it to `after` after it: a product with a banded matrix. */
-function sumOfChannels(x: Value, before: number, after: number): Value {
+/** For each channel, the sum over those from `before` before it to `after` after it, or their mean: a product with a matrix. */
+function overChannels(x: Value, [before, after]: readonly [number, number], kind: "sum" | "mean" = "sum"): Value {
   const channels = x.shape[1];
   if (typeof channels !== "number")
     throw new StriateError({
-      subject: "LRN",
-      found: `a gradient over an unknown number of channels, ${formatShape(x.shape)}`,
+      subject: "local normalisation",
+      found: `neighbours among an unknown number of channels, ${formatShape(x.shape)}`,
       expected: "a number",
       mend: "Bind the named dimensions first",
     });
   const band = Array.from({ length: channels * channels }, (_, place) => {
-    const distance = (place % channels) - Math.floor(place / channels);
-    return distance >= -before && distance <= after ? 1 : 0;
+    const [channel, other] = [Math.floor(place / channels), place % channels];
+    const [first, last] = [Math.max(0, channel - before), Math.min(channels - 1, channel + after)];
+    return other < first || other > last ? 0 : kind === "sum" ? 1 : 1 / (last - first + 1);
   });
   const matrix = constant(tensor(band, [channels, channels], x.dtype));
   return reshapeLike(matmul(matrix, reshape(x, [0, channels, -1])), x);
 }
+
+/** How many channels, and how many elements along each spatial axis, around an element's own; "all" of them. */
+export interface Neighbourhood {
+  readonly channels: number | "all";
+  readonly space: readonly number[] | "all";
+}
+
+/** The same as PyTorch's: the odd one of an even number is before. */
+const reachBefore = (size: number): readonly [number, number] => {
+  const [less, more] = reach(size);
+  return [more, less];
+};
+
+/** For each element the sum or mean of what there is in its neighbourhood; axes that are taken whole have length 1. */
+function around(x: Value, { channels, space }: Neighbourhood, kind: "sum" | "mean"): Value {
+  const whole = (value: Value, axes: readonly number[]) =>
+    (kind === "sum" ? reduceSum : reduceMean)(value, { axes, keepDimensions: true });
+  const among = channels === "all" ? whole(x, [1]) : channels === 1 ? x : overChannels(x, reachBefore(channels), kind);
+  if (space === "all")
+    return whole(
+      among,
+      x.shape.slice(2).map((_, axis) => axis + 2),
+    );
+  if (space.every((length) => length === 1)) return among;
+  const reaches = space.map(reachBefore);
+  const pads = [...reaches.map(([before]) => before), ...reaches.map(([, after]) => after)];
+  const means = averagePool(among, { kernel_shape: space, pads, count_include_pad: kind === "sum" ? 1 : 0 });
+  return kind === "sum" ? mul(means, sizeOf(space)) : means;
+}
+
+/** Ways to normalise by what is in a neighbourhood, each with something small that keeps division possible. */
+export const localNormalizations = {
+  /** x / (epsilon + sum |x|) */
+  l1: (x: Value, near: Neighbourhood, epsilon: number): Value => div(x, add(around(abs(x), near, "sum"), epsilon)),
+  /** x / sqrt(epsilon + sum x^2) */
+  l2: (x: Value, near: Neighbourhood, epsilon: number): Value =>
+    div(x, sqrt(add(around(mul(x, x), near, "sum"), epsilon))),
+  /** (x - mean) / sqrt(epsilon + variance) */
+  standard: (x: Value, near: Neighbourhood, epsilon: number): Value => {
+    // Without the sample's own mean first, so that the difference of squares keeps its digits.
+    const own = reduceMean(x, { axes: x.shape.slice(1).map((_, axis) => axis + 1), keepDimensions: true });
+    const centred = sub(x, own);
+    const mean = around(centred, near, "mean");
+    const variance = relu(sub(around(mul(centred, centred), near, "mean"), mul(mean, mean)));
+    return div(sub(centred, mean), sqrt(add(variance, epsilon)));
+  },
+} as const;
 
 /**
  * LRN; composed where ONNX Runtime lacks it: an even size, or other than four axes. The odd one of an even size is a
@@ -135,9 +184,20 @@ export function localResponseNormalization(x: Value, attributes: Partial<LrnAttr
   const y = apply(LRN, [x], attributes)[0]!;
   const { size, alpha, beta, bias } = producerOf(y)!.attributes as unknown as LrnAttributes;
   if (size % 2 === 1 && x.shape.length === 4) return y;
-  const [less, more] = reach(size);
-  const squares = sumOfChannels(mul(x, x), more, less);
-  return mul(x, pow(add(mul(squares, alpha / size), bias), -beta));
+  return mul(x, pow(add(mul(overChannels(mul(x, x), reachBefore(size)), alpha / size), bias), -beta));
 }
+
+/**
+ * x / (bias + alpha / taps * the sum of squares under a window of so many taps around each, zeros beyond the border)^beta:
+ * within its channel.
+ */
+export function spatialResponseNormalization(
+  x: Value,
+  { space, alpha, beta, bias }: Omit<LrnAttributes, "size"> & { space: readonly number[] },
+): Value {
+  const squares = around(mul(x, x), { channels: 1, space }, "sum");
+  return mul(x, pow(add(mul(squares, alpha / sizeOf(space)), bias), -beta));
+}
+
 export const lpNormalization = (x: Value, axis: number, p: 1 | 2): Value =>
   apply(LpNormalization, [x], { axis, p })[0]!;
