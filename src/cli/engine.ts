@@ -6,6 +6,9 @@ import { StriateError } from "../errors.ts";
 
 export const engineVariable = "STRIATE_ENGINE";
 
+/** What help says of it. */
+export const engineNote = `${engineVariable} chooses the engine: ${ort.name} (the default) or ${reference.name}.`;
+
 /**
  * The engine that the environment names; ONNX Runtime unless it does.
  * @throws StriateError for a name that is none's

@@ -3,6 +3,7 @@ import { StriateError } from "../errors.ts";
 import { exists, isFolder, joinPath, writeFileAtomic } from "../platform/files.ts";
 import { linesReport } from "../report/lines.ts";
 import type { CommonOptions, Outcome } from "./command.ts";
+import { chosenEngine } from "./engine.ts";
 import { interruptible } from "./interrupt.ts";
 import { linesDocument, linesText } from "./lines-outcome.ts";
 import type { LinesEvent, Part, ProgressEvent, Stage } from "./lines-progress.ts";
@@ -21,7 +22,7 @@ const files = { report: "report.html", before: "model.onnx", after: "mended.onnx
 export async function runLines({ out, seed }: LinesOptions): Promise<Outcome> {
   if ((await exists(out)) && !(await isFolder(out)))
     throw new StriateError({ subject: out, found: "a file", expected: "a folder, or nothing there yet" });
-  const run = linesStudy({ seed });
+  const run = linesStudy({ seed, engine: chosenEngine() });
   const progress = startProgress();
   const shown = new LinesProgress(progress);
   const kept: string[] = [];

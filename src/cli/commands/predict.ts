@@ -8,6 +8,7 @@ import { stack, type Tensor } from "../../tensor/tensor.ts";
 import { predict } from "../../train/evaluate.ts";
 import { wholeNumber } from "../arguments.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
+import { chosenEngine, engineNote } from "../engine.ts";
 import { openModel, preprocessingOf } from "../open-model.ts";
 import { probabilitiesOf } from "../probabilities.ts";
 import { type StatisticsOptions, withStatisticsOptions } from "../statistics.ts";
@@ -35,6 +36,7 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "weights that were never trained",
       examples: ["striate predict runs/digits seven.png", "striate predict runs/digits *.jpg --top 1 --json"],
+      notes: engineNote,
     },
     (command) =>
       withStatisticsOptions(command.argument("<model>", modelHelp).argument("<image...>", "PNG, JPEG or WebP files"))
@@ -48,6 +50,7 @@ export const makeCommand = (finish: Finish): Command =>
 const together = 256;
 
 async function predictImages(spec: string, files: readonly string[], options: PredictOptions): Promise<Outcome> {
+  const engine = chosenEngine();
   const model = await openModel(spec, options);
   const preprocessing = preprocessingOf(model, options);
   const predictions: Prediction[] = [];
@@ -55,7 +58,7 @@ async function predictImages(spec: string, files: readonly string[], options: Pr
     const chunk = files.slice(start, start + together);
     const pictures = await Promise.all(chunk.map((file) => pictureTensor(file, preprocessing)));
     const images = stack(pictures.map(({ tensor }) => tensor.reshape(tensor.shape.slice(1))));
-    const outputs = probabilitiesOf(model, await predict(model, images));
+    const outputs = probabilitiesOf(model, await predict(model, images, { engine }));
     chunk.forEach((file, index) => {
       const top = guessesOf(outputs, index, model, options.top);
       predictions.push({ file, ...top[0]!, inverted: pictures[index]!.inverted, top });

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { readRecording, verifiedKinds, verify } from "../../analyse/verify.ts";
 import { readFile } from "../../platform/files.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
-import { chosenEngine } from "../engine.ts";
+import { chosenEngine, engineNote } from "../engine.ts";
 import { openModel } from "../open-model.ts";
 import { counted, table } from "../text.ts";
 
@@ -12,7 +12,7 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "weights that were never trained",
       examples: ["striate verify resnet18.onnx resnet18.golden.safetensors"],
-      notes: "STRIATE_ENGINE chooses the engine: ort (the default) or reference.",
+      notes: engineNote,
     },
     (command) =>
       command
@@ -26,10 +26,10 @@ export const makeCommand = (finish: Finish): Command =>
 /** How many failures are listed. */
 const mostListed = 20;
 
-async function verifyModel(spec: string, golden: string, { seed }: CommonOptions): Promise<Outcome> {
+async function verifyModel(spec: string, golden: string, options: CommonOptions): Promise<Outcome> {
   const engine = chosenEngine();
   const recording = readRecording(await readFile(golden), golden);
-  const model = await openModel(spec, { seed });
+  const model = await openModel(spec, options);
   const { compared, failed, worst, errors } = await verify(model, recording, engine);
   const shown = failed.slice(0, mostListed).map((name) => {
     const { error, allowed } = errors.get(name)!;
