@@ -4,11 +4,10 @@ import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
 import { isMatrixOfSize } from "../ops/along.ts";
 import { slice } from "../ops/core/arrange.ts";
-import { expand } from "../ops/core/broadcast.ts";
 import { add, cast, div, equal, greater, less, mul, sub, where } from "../ops/core/elementwise.ts";
 import { Floor, Mod, maximum, minimum, Round } from "../ops/core/functions.ts";
-import { gatherElements } from "../ops/core/index.ts";
-import { reshape, shapeFrom, squeeze, transpose, unsqueeze, vector } from "../ops/core/shape.ts";
+import { GatherND } from "../ops/core/gather.ts";
+import { reshape, shapeFrom, squeeze, transpose, unsqueeze } from "../ops/core/shape.ts";
 import { matmul } from "../ops/matmul.ts";
 import { formatShape, type Shape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { scalar, tensor } from "../tensor/tensor.ts";
@@ -112,16 +111,13 @@ export const gridSample: Composition = ({ inputs, attributes }) => {
           : place;
     return tapsOf(mode, moved).map((tap) => within(tap, border, length, low, high));
   });
-  const channels = x.shape[1];
-  if (typeof channels !== "number")
-    throw new StriateError({ subject: "GridSample", found: `${channels} channels`, expected: "a number of them" });
   const flat = reshape(x, [0, 0, sizeOf(lengths as Shape)]);
   return [reshape(weighted(flat, perAxis, stridesOf(lengths as Shape)), [0, 0, ...(places as Shape)])];
 };
 
 /**
  * Maps [batch, channels, elements] at places, each by the taps along every axis [batch, places], whose indices these
- * strides add up: [batch, channels, places].
+ * strides add up: [batch, channels, places]. Channels lie side by side meanwhile, to be read as one.
  */
 export function weighted(maps: Value, perAxis: readonly (readonly Tap[])[], strides: Shape): Value {
   const none: readonly Tap[] = [{ index: numberLike(perAxis[0]![0]!.index, 0), weight: undefined }];
@@ -135,13 +131,14 @@ export function weighted(maps: Value, perAxis: readonly (readonly Tap[])[], stri
       ),
     none,
   );
-  return combinations
+  const elements = transpose(maps, [0, 2, 1]);
+  const sum = combinations
     .map(({ index, weight }) => {
-      const wide = expand(unsqueeze(cast(index, "int64"), [1]), vector([1, maps.shape[1] as number, 1]));
-      const values = gatherElements(maps, wide, 2);
-      return weight ? mul(values, unsqueeze(weight, [1])) : values;
+      const values = apply(GatherND, [elements, unsqueeze(cast(index, "int64"), [2])], { batch_dims: 1 })[0]!;
+      return weight ? mul(values, unsqueeze(weight, [2])) : values;
     })
     .reduce((a, b) => add(a, b));
+  return transpose(sum, [0, 2, 1]);
 }
 
 /**
