@@ -1,5 +1,5 @@
 /** Convolutions as their definitions say, element by element: written without looking at the operators they check. */
-import { type Shape, stridesOf } from "../../src/tensor/shape.ts";
+import type { Shape } from "../../src/tensor/shape.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 
 /** Every index into a shape, in row-major order. */
@@ -9,10 +9,8 @@ export const indicesOf = (shape: Shape): number[][] =>
     [[]],
   );
 
-export const elementAt = (x: Tensor, index: readonly number[]): number => {
-  const strides = stridesOf(x.shape);
-  return x.numbers[index.reduce((sum, each, axis) => sum + each * strides[axis]!, 0)]!;
-};
+export const elementAt = (x: Tensor, index: readonly number[]): number =>
+  x.numbers[index.reduce((offset, each, axis) => offset * x.shape[axis]! + each, 0)]!;
 
 /** A tensor from a function of the index. */
 export const tensorOf = (shape: Shape, element: (index: readonly number[]) => number): Tensor =>
@@ -46,10 +44,11 @@ export function plainConvolution(x: Tensor, w: Tensor, bias: Tensor | undefined,
       (length + pads[axis]![0] + pads[axis]![1] - dilation[axis]! * (kernel[axis]! - 1) - 1) / stride[axis]! + 1,
     ),
   );
+  const taps = indicesOf([inputs, ...kernel]);
   return tensorOf([batch!, filters, ...out], ([image, filter, ...place]) => {
     let sum = bias ? bias.numbers[filter!]! : 0;
     const first = Math.floor(filter! / (filters / groups)) * inputs;
-    for (const [channel, ...tap] of indicesOf([inputs, ...kernel])) {
+    for (const [channel, ...tap] of taps) {
       const from = place.map((at, axis) =>
         placeOf(at * stride[axis]! + tap[axis]! * dilation[axis]! - pads[axis]![0], size[axis]!, border),
       );
