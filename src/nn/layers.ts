@@ -59,5 +59,22 @@ export const temperature = ({ tau }: { readonly tau: number }): Layer => {
   return (x) => mul(x, tau);
 };
 
-/** Probabilities along the last axis. */
-export const softmax = (): Layer => (x) => softmaxOf(x);
+export interface SoftmaxOptions {
+  /** The last by default; 1 for the classes of maps [batch, classes, height, width]. */
+  readonly axis?: number;
+  /** What logits are multiplied by: above 1 for probabilities nearer to 0 and 1, below for more equal ones. */
+  readonly tau?: number;
+}
+
+/**
+ * Probabilities along an axis, e^(tau z) / sum e^(tau z): chapter, equation 1.18, without its minus.
+ *
+ * @example
+ * import { softmax } from "striate";
+ *
+ * const perPixel = softmax({ axis: 1, tau: 0.5 });
+ */
+export function softmax({ axis = -1, tau = 1 }: SoftmaxOptions = {}): Layer {
+  const scale = temperature({ tau });
+  return (x, scope) => softmaxOf(tau === 1 ? x : scale(x, scope), axis);
+}

@@ -50,7 +50,7 @@ export interface CrossEntropyOptions {
  * Cross-entropy of logits [batch, classes] and class numbers [batch], or at each place of logits
  * [batch, classes, height, width] and class numbers [batch, height, width]. With label t, smoothing e and class weights
  * w, -(1 - e) w[t] log softmax(logits)[t] - e / classes sum_c w[c] log softmax(logits)[c]; the mean divides by the sum of
- * w[t] over the labels that count. C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016 (smoothing).
+ * w[t] over the labels that count, and is 0 where none does (PyTorch: not a number). C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016 (smoothing).
  *
  * @example
  * import { crossEntropyWith, fit, linesData, linesNetwork } from "striate";
@@ -85,28 +85,45 @@ export function crossEntropyWith(options: CrossEntropyOptions = {}): Loss {
       const losses = counted(soft ? add(mul(hard, 1 - labelSmoothing), soft) : hard);
       if (reduction !== "mean" || (!weights && !ignored)) return reduced(losses, reduction);
       const share = weights ? overClasses(mul(chosen, weights)) : cast(equal(labels, labels), logits.dtype);
-      return div(reduceSum(losses), reduceSum(counted(share)));
+      const counts = reduceSum(counted(share));
+      return div(reduceSum(losses), where(equal(counts, 0), 1, counts));
     },
   };
+}
+
+export interface DiceOptions {
+  /** Added above and below the line; 1 by default. */
+  readonly smooth?: number;
+  /** The class number of what does not count. */
+  readonly ignoreIndex?: number;
 }
 
 /**
  * One minus the overlap of predicted and true regions, the mean over classes of 2 sum p t / (sum p + sum t), with p the
  * softmax of logits [batch, classes, ...] and t 1 where the class number in [batch, ...] is that class; sums over the batch
- * and all places, and `smooth` added above and below the line. F. Milletari et al., "V-Net", 3DV 2016.
+ * and all places, and `smooth` added above and below the line. A class that is nowhere, predicted or true, overlaps.
+ * F. Milletari et al., "V-Net", 3DV 2016.
+ *
+ * @example
+ * import { dice } from "striate";
+ *
+ * const loss = dice({ ignoreIndex: 255 });
  */
-export function dice({ smooth = 1 }: { readonly smooth?: number } = {}): Loss {
+export function dice({ smooth = 1, ignoreIndex }: DiceOptions = {}): Loss {
   if (!(smooth >= 0 && Number.isFinite(smooth)))
     throw new StriateError({ subject: "dice", found: `smooth ${smooth}`, expected: "a number of at least 0" });
   return {
     target: crossEntropy.target,
     of: (logits, labels) => {
       const axes = logits.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
-      const predicted = softmax(logits, 1);
-      const chosen = oneHot(labels, classesOf(logits), 1);
-      const common = mul(reduceSum(mul(predicted, chosen), { axes }), 2);
-      const total = add(reduceSum(predicted, { axes }), reduceSum(chosen, { axes }));
-      return sub(1, reduceMean(div(add(common, smooth), add(total, smooth))));
+      const ignored = ignoreIndex === undefined ? undefined : equal(labels, ignoreIndex);
+      const counted = (value: Value) => (ignored ? where(unsqueeze(ignored, [1]), 0, value) : value);
+      const chosen = counted(oneHot(ignored ? where(ignored, 0, labels) : labels, classesOf(logits), 1));
+      const predicted = counted(softmax(logits, 1));
+      const common = add(mul(reduceSum(mul(predicted, chosen), { axes }), 2), smooth);
+      const total = add(add(reduceSum(predicted, { axes }), reduceSum(chosen, { axes })), smooth);
+      const isNowhere = equal(total, 0);
+      return sub(1, reduceMean(where(isNowhere, 1, div(common, where(isNowhere, 1, total)))));
     },
   };
 }
