@@ -9,8 +9,8 @@ import type { Model } from "../models/model.ts";
 import { Conv, conv } from "../ops/conv.ts";
 import { reshape, reshapeLike, transpose } from "../ops/core/shape.ts";
 import type { ConvAttributes } from "../ops/correlate.ts";
-import { formatShape, sizeOf } from "../tensor/shape.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { formatShape } from "../tensor/shape.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
 
 export interface LowRankOptions {
   /** The weights of the convolution, by name: `conv1.weight`. */
@@ -81,59 +81,60 @@ function places({ groups, filters, channels, height, width }: Sizes, rank: numbe
   };
 }
 
-function factorise(weight: Tensor, sizes: Sizes, rank: number, shared: boolean) {
-  const { filters, channels, height, width } = sizes;
-  const at = ({ group }: Block, filter: number, channel: number, i: number, j: number) =>
-    (((group * filters + filter) * channels + channel) * height + i) * width + j;
-  const { heightShape, widthShape, heightAt, widthAt } = places(sizes, rank, shared);
-  const columns = new Float64Array(sizeOf(heightShape));
-  const rows = new Float64Array(sizeOf(widthShape));
-  const blocks = blocksOf(sizes, shared);
-  let leftOut = 0;
-  for (const block of blocks) {
-    const { group } = block;
-    const matrix = new Numbers(block.channels.length * height, block.filters.length * width);
-    for (const [c, channel] of block.channels.entries())
-      for (const [f, filter] of block.filters.entries())
-        for (let i = 0; i < height; i++)
-          for (let j = 0; j < width; j++)
-            matrix.set(c * height + i, f * width + j, weight.numbers[at(block, filter, channel, i, j)]!);
-    const svd = new SingularValueDecomposition(matrix, { autoTranspose: true });
-    svd.diagonal.forEach((value, r) => {
-      if (r >= rank) {
-        leftOut += value * value;
-        return;
-      }
-      const share = Math.sqrt(value);
-      for (const [c, channel] of block.channels.entries())
-        for (let i = 0; i < height; i++)
-          columns[heightAt(group, block.filters[0]!, channel, r) + i] =
-            share * svd.leftSingularVectors.get(c * height + i, r);
-      for (const [f, filter] of block.filters.entries())
+/** The kernels of a block as one matrix: [channels * height, filters * width]. */
+function matrixOf(weight: Tensor, sizes: Sizes, { group, filters, channels }: Block): Numbers {
+  const { height, width } = sizes;
+  const matrix = new Numbers(channels.length * height, filters.length * width);
+  for (const [c, channel] of channels.entries())
+    for (const [f, filter] of filters.entries()) {
+      const start = ((group * sizes.filters + filter) * sizes.channels + channel) * height * width;
+      for (let i = 0; i < height; i++)
         for (let j = 0; j < width; j++)
-          rows[widthAt(group, filter, block.channels[0]!, r) + j] =
-            share * svd.rightSingularVectors.get(f * width + j, r);
-    });
+          matrix.set(c * height + i, f * width + j, weight.numbers[start + i * width + j]!);
+    }
+  return matrix;
+}
+
+/** The nearest product of two matrices with `rank` columns and rows between them, in float32, and what was left out. */
+function nearest(matrix: Numbers, rank: number) {
+  const { diagonal, leftSingularVectors, rightSingularVectors } = new SingularValueDecomposition(matrix, {
+    autoTranspose: true,
+  });
+  const share = (vectors: Numbers, row: number, r: number) =>
+    Math.fround(vectors.get(row, r) * Math.sqrt(diagonal[r]!));
+  const columns = new Numbers(matrix.rows, rank);
+  const rows = new Numbers(rank, matrix.columns);
+  for (let r = 0; r < rank; r++) {
+    for (let row = 0; row < matrix.rows; row++) columns.set(row, r, share(leftSingularVectors, row, r));
+    for (let column = 0; column < matrix.columns; column++) rows.set(r, column, share(rightSingularVectors, column, r));
   }
-  const heightWeight = tensor(columns, heightShape);
-  const widthWeight = tensor(rows, widthShape);
-  let [error, whole] = [0, 0];
-  for (const block of blocks)
-    for (const channel of block.channels)
-      for (const filter of block.filters)
+  return { columns, rows, leftOut: diagonal.slice(rank).reduce((sum, value) => sum + value ** 2, 0) };
+}
+
+function factorise(weight: Tensor, sizes: Sizes, rank: number, shared: boolean) {
+  const { height, width } = sizes;
+  const { heightShape, widthShape, heightAt, widthAt } = places(sizes, rank, shared);
+  const heightWeight = zeros(heightShape);
+  const widthWeight = zeros(widthShape);
+  let [whole, predicted, measured] = [0, 0, 0];
+  for (const block of blocksOf(sizes, shared)) {
+    const { group, filters, channels } = block;
+    const matrix = matrixOf(weight, sizes, block);
+    const { columns, rows, leftOut } = nearest(matrix, rank);
+    whole += matrix.norm() ** 2;
+    predicted += leftOut;
+    measured += Numbers.sub(matrix, columns.mmul(rows)).norm() ** 2;
+    for (let r = 0; r < rank; r++) {
+      for (const [c, channel] of channels.entries())
         for (let i = 0; i < height; i++)
-          for (let j = 0; j < width; j++) {
-            const given = weight.numbers[at(block, filter, channel, i, j)]!;
-            let sum = 0;
-            for (let r = 0; r < rank; r++)
-              sum +=
-                heightWeight.numbers[heightAt(block.group, filter, channel, r) + i]! *
-                widthWeight.numbers[widthAt(block.group, filter, channel, r) + j]!;
-            error += (given - sum) ** 2;
-            whole += given ** 2;
-          }
+          heightWeight.numbers[heightAt(group, filters[0]!, channel, r) + i] = columns.get(c * height + i, r);
+      for (const [f, filter] of filters.entries())
+        for (let j = 0; j < width; j++)
+          widthWeight.numbers[widthAt(group, filter, channels[0]!, r) + j] = rows.get(r, f * width + j);
+    }
+  }
   const relative = (squares: number) => (whole === 0 ? 0 : Math.sqrt(squares / whole));
-  return { heightWeight, widthWeight, predicted: relative(leftOut), measured: relative(error) };
+  return { heightWeight, widthWeight, predicted: relative(predicted), measured: relative(measured) };
 }
 
 /** The convolutions whose weights are a parameter, or an error that lists the parameters that are such weights. */
