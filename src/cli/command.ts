@@ -18,6 +18,8 @@ export type Finish = (outcome: Outcome) => void;
 export interface CommonOptions {
   readonly seed: number;
   readonly json?: boolean;
+  /** The folder in which a model's file may keep weights in other files: of commands that take a model. */
+  readonly externalData?: string;
 }
 
 export interface CommandFacts {
@@ -36,7 +38,16 @@ export interface CommandFacts {
 export function newCommand({ seedOf, examples, notes }: CommandFacts, own: (command: Command) => Command): Command {
   const listed = examples.map((line) => `  ${line}`).join("\n");
   const title = examples.length > 1 ? "Examples" : "Example";
-  return own(new Command())
+  const command = own(new Command());
+  const takesModel =
+    command.registeredArguments.some((each) => each.name() === "model") ||
+    command.options.some(({ long }) => long === "--model");
+  if (takesModel)
+    command.option(
+      "--external-data <folder>",
+      "where the model's file may keep weights in other files; nowhere by default",
+    );
+  return command
     .option("--seed <number>", `seed of ${seedOf}`, wholeNumber(0), 0)
     .option("--json", "one JSON document on standard output")
     .helpOption("--help", "this help")

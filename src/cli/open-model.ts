@@ -37,6 +37,8 @@ export interface OpenModelOptions {
   /** For a network of the catalog: the shape of its input and its number of classes; its own unless given. */
   readonly input?: readonly [number, number, number];
   readonly classes?: number;
+  /** The folder in which the file may keep weights in other files. */
+  readonly externalData?: string;
   /** Say nothing of random weights, where nothing depends on them. */
   readonly quiet?: boolean;
 }
@@ -44,7 +46,7 @@ export interface OpenModelOptions {
 /** The model that MODEL names. One of the catalog has random weights, drawn by the seed, which is said. */
 export async function openModel(spec: string, options: OpenModelOptions): Promise<Model> {
   const place = await findModel(spec);
-  if (place.kind === "file") return load(place.path);
+  if (place.kind === "file") return load(place.path, options);
   const { entry } = place;
   const { seed, input = entry.input, classes = entry.classes } = options;
   const model = Model.build(entry.layer({ classes }), { name: entry.name, input, seed });

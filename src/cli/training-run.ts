@@ -115,7 +115,7 @@ async function makePlan(options: TrainOptions): Promise<Plan> {
     const network = Model.build(layer({ classes }), { name, input: parts.train.inputShape, seed });
     return { ...parts, network: chosenTrainable(network, options), settings };
   }
-  let network = await load(place.path);
+  let network = await load(place.path, options);
   const parts = await openParts(options, fittingToModel(network), (data, isFirst) => {
     if (isFirst) {
       sayAssumed(network, data, options);

@@ -7,7 +7,7 @@ import type { Dimension, Node, Value, ValueType } from "./value.ts";
 export type AttributeValue = number | string | readonly number[] | readonly string[] | Tensor;
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
-interface AttributeTypes {
+export interface AttributeTypes {
   int: number;
   float: number;
   string: string;
@@ -65,6 +65,8 @@ export interface Op<A extends object = Attributes> {
   readonly arity: readonly [number, number];
   /** Which operands among those fewest may be left out all the same. */
   readonly optional?: readonly number[];
+  /** How many outputs are written even if nothing asks for the last of them; where it is not said, none. */
+  readonly leastOutputs?: number;
   /** Which operands are settings, such as scales: never weights, even where a file keeps them as floats. */
   readonly settings?: readonly number[];
   /** Which operands are statistics that training gathers: states, not weights, even where a file keeps them as floats. */

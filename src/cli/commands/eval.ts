@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { evaluate } from "../../train/evaluate.ts";
 import { wholeNumber } from "../arguments.ts";
 import { type CommonOptions, dataHelp, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
+import { chosenEngine, engineNote } from "../engine.ts";
 import { openTestData } from "../open-data.ts";
 import { openModel } from "../open-model.ts";
 import { startProgress } from "../progress.ts";
@@ -19,6 +20,7 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "data that are generated, and of weights that were never trained",
       examples: ["striate eval runs/digits --data mnist:data/mnist"],
+      notes: engineNote,
     },
     (command) =>
       withStatisticsOptions(command.argument("<model>", modelHelp).requiredOption("--data <data>", dataHelp))
@@ -27,11 +29,12 @@ export const makeCommand = (finish: Finish): Command =>
   );
 
 async function evaluateModel(spec: string, options: EvalOptions): Promise<Outcome> {
-  const { data: place, batch, seed } = options;
-  const model = await openModel(spec, { seed });
+  const { data: place, batch } = options;
+  const engine = chosenEngine();
+  const model = await openModel(spec, options);
   const data = await openTestData(place, model, options);
   const progress = startProgress();
-  const run = evaluate(model, data, { batchSize: batch });
+  const run = evaluate(model, data, { batchSize: batch, engine });
   const title = `evaluating ${spec}`;
   try {
     for await (const { done, count, imagesPerSecond } of run) {

@@ -24,8 +24,9 @@ export const makeCommand = (finish: Finish): Command =>
         .action(async (model: string, options: ExportOptions) => finish(await exportModel(model, options))),
   );
 
-async function exportModel(spec: string, { output, seed }: ExportOptions): Promise<Outcome> {
-  const model = await openModel(spec, { seed });
+async function exportModel(spec: string, options: ExportOptions): Promise<Outcome> {
+  const model = await openModel(spec, options);
+  const { output } = options;
   await model.save(output);
   const parameters = model.parameterCount;
   return {

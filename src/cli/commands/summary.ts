@@ -26,8 +26,9 @@ export const makeCommand = (finish: Finish): Command =>
         .action(async (model: string, options: SummaryOptions) => finish(await summarise(model, options))),
   );
 
-async function summarise(spec: string, { input, seed }: SummaryOptions): Promise<Outcome> {
-  const model = await openModel(spec, { seed, input, quiet: true });
+async function summarise(spec: string, options: SummaryOptions): Promise<Outcome> {
+  const model = await openModel(spec, { ...options, quiet: true });
+  const { input } = options;
   const found = summary(model, input);
   const { parameters, macs, layers } = found;
   return {
