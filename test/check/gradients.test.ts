@@ -7,6 +7,7 @@ import * as windows from "./cases/random.ts";
 import * as arrange from "./cases/random-arrange.ts";
 import * as elementwise from "./cases/random-elementwise.ts";
 import * as normalisation from "./cases/random-normalisation.ts";
+import * as pooling from "./cases/random-pooling.ts";
 import * as training from "./cases/random-training.ts";
 import { checkGradients, type GradientChecks } from "./gradients.ts";
 
@@ -15,6 +16,8 @@ const windowFamilies = [
   ["transposed convolution", windows.randomConvTranspose, 130],
   ["max pooling", windows.randomMaxPool, 150],
   ["average pooling", windows.randomAveragePool, 150],
+  ["pooling by norms and by chance", pooling.randomWindowPooling, 100],
+  ["adaptive, spectral, blurred pooling, patches", pooling.randomMapPooling, 150],
 ] as const;
 
 const families = [

@@ -54,7 +54,7 @@ const smooth: readonly (readonly [Named, Draw | undefined])[] = [
 ];
 
 /** Relu of nothing but negative numbers has no gradient to check: the first element is drawn from above. */
-const someAbove =
+export const someAbove =
   (draw: Draw = awayFromZero()): Draw =>
   (random, size) =>
     draw(random, size).map((each, index) => (index === 0 ? Math.abs(each) : each));

@@ -90,7 +90,7 @@ export const randomConvTranspose: fc.Arbitrary<OpCase> = fc
   });
 
 /** Windows that have at least one element inside the input each. */
-const randomPool = fc
+export const randomPool = fc
   .record({
     each: axes({ mostPadding: (kernel) => kernel - 1 }),
     auto_pad: autoPad,
