@@ -89,6 +89,7 @@ export const TopK = defineOp<TopKAttributes>({
     sorted: { kind: "int", default: 1 },
   },
   arity: [2, 2],
+  leastOutputs: 2,
   settings: [1],
   infer: ([x, k], { axis }) => {
     const along = normaliseAxis(axis, x!.shape.length, "TopK");
