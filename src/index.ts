@@ -50,6 +50,7 @@ export { averagedVariables, averageWeights } from "./nn/averaging.ts";
 export * from "./nn/blocks.ts";
 export * from "./nn/convolution.ts";
 export * from "./nn/initialisers.ts";
+export * from "./nn/keypoints.ts";
 export * from "./nn/layers.ts";
 export * from "./nn/losses.ts";
 export * from "./nn/normalisation.ts";
