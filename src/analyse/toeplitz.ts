@@ -43,8 +43,12 @@ export function toeplitz(weight: Tensor, { size, groups = 1, ...options }: Toepl
       mend: "Take a smaller input or fewer channels",
     });
   const matrix = zeros(shape, weight.dtype);
-  correlate(image, weight.shape, groups, axes, (to, from, at) => {
-    matrix.numbers[to * shape[1] + from] = weight.numbers[at]!;
+  correlate(image, weight.shape, groups, axes, (to, from, at, kernel) => {
+    kernel.forEach(({ outputs, inputs }, element) => {
+      outputs.forEach((output, index) => {
+        matrix.numbers[(to + output) * shape[1] + from + inputs[index]!] = weight.numbers[at + element]!;
+      });
+    });
   });
   return matrix;
 }

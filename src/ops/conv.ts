@@ -2,14 +2,14 @@
 import { StriateError } from "../errors.ts";
 import { apply, defineOp, type Op, striateDomain } from "../graph/op.ts";
 import { type Dimension, fixedShape, type Value } from "../graph/value.ts";
-import { allocate } from "../tensor/dtype.ts";
+import { allocate, type NumberArray } from "../tensor/dtype.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { pad, slice } from "./core/arrange.ts";
 import { add } from "./core/elementwise.ts";
 import { reduceSum } from "./core/reduce.ts";
 import { lengthened, reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
-import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate } from "./correlate.ts";
+import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate, type Meetings } from "./correlate.ts";
 import { padsOf, windowOf } from "./window.ts";
 
 function checkBias(subject: string, bias: Value | undefined, filters: Dimension): void {
@@ -43,8 +43,13 @@ export const Conv = defineOp<ConvAttributes>({
       for (let index = 0; index < sums.length; index++)
         sums[index] = bias.numbers[Math.floor(index / map) % bias.size]!;
     }
-    correlate(x!.shape, w!.shape, attributes.group, axes, (to, from, at) => {
-      sums[to]! += input[from]! * weight[at]!;
+    correlate(x!.shape, w!.shape, attributes.group, axes, (to, from, at, kernel) => {
+      for (let element = 0; element < kernel.length; element++) {
+        const { outputs, inputs } = kernel[element]!;
+        const factor = weight[at + element]!;
+        for (let index = 0; index < outputs.length; index++)
+          sums[to + outputs[index]!]! += input[from + inputs[index]!]! * factor;
+      }
     });
     const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
     data.set(sums);
@@ -62,6 +67,18 @@ export const Conv = defineOp<ConvAttributes>({
   },
   macs: ({ inputs, outputs }) => macsOf(outputs[0]!, inputs[1]!),
 });
+
+/** Adds to each element of an input what the outputs that it meets, each by its weight, give back to it. */
+const spread =
+  (sums: Float64Array, output: NumberArray, weight: NumberArray) =>
+  (from: number, to: number, at: number, kernel: readonly Meetings[]): void => {
+    for (let element = 0; element < kernel.length; element++) {
+      const { outputs, inputs } = kernel[element]!;
+      const factor = weight[at + element]!;
+      for (let index = 0; index < inputs.length; index++)
+        sums[to + inputs[index]!]! += output[from + outputs[index]!]! * factor;
+    }
+  };
 
 /** Attributes with the padding written out, where the input's size is known. */
 function explicit(x: Value, w: Value, attributes: ConvAttributes): ConvAttributes {
@@ -84,9 +101,7 @@ export const ConvInputGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
     const axes = convGeometry("ConvInputGradient", x, w!.shape, attributes).axes!;
     const [gradient, weight] = [g!.numbers, w!.numbers];
     const data = allocate(g!.dtype, sizeOf(x)) as Float64Array<ArrayBuffer>;
-    correlate(x, w!.shape, attributes.group, axes, (from, to, at) => {
-      data[to]! += gradient[from]! * weight[at]!;
-    });
+    correlate(x, w!.shape, attributes.group, axes, spread(data, gradient, weight));
     return [new Tensor(g!.dtype, x, data)];
   },
   gradient: (node, [h]) => {
@@ -118,8 +133,14 @@ export const ConvWeightGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
     const axes = convGeometry("ConvWeightGradient", x!.shape, shape, attributes).axes!;
     const [input, gradient] = [x!.numbers, g!.numbers];
     const sums = new Float64Array(sizeOf(shape));
-    correlate(x!.shape, shape, attributes.group, axes, (from, at, to) => {
-      sums[to]! += gradient[from]! * input[at]!;
+    correlate(x!.shape, shape, attributes.group, axes, (from, at, to, kernel) => {
+      for (let element = 0; element < kernel.length; element++) {
+        const { outputs, inputs } = kernel[element]!;
+        let sum = 0;
+        for (let index = 0; index < outputs.length; index++)
+          sum += gradient[from + outputs[index]!]! * input[at + inputs[index]!]!;
+        sums[to + element]! += sum;
+      }
     });
     const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
     data.set(sums);
@@ -256,9 +277,7 @@ export const ConvTranspose = defineOp<ConvTransposeAttributes>({
     if (bias)
       for (let index = 0; index < sums.length; index++)
         sums[index] = bias.numbers[Math.floor(index / map) % bias.size]!;
-    correlate(shape, w!.shape, attributes.group, convAxes(shape, w!.shape, attributes), (from, to, at) => {
-      sums[to]! += input[from]! * weight[at]!;
-    });
+    correlate(shape, w!.shape, attributes.group, convAxes(shape, w!.shape, attributes), spread(sums, input, weight));
     const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];

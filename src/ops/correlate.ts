@@ -43,32 +43,55 @@ export function convGeometry(
   return slide(subject, x.slice(2), kernel, attributes);
 }
 
+/** The positions of a map at which one element of a kernel meets the input, and where in the input's map. */
+export interface Meetings {
+  readonly outputs: Int32Array;
+  readonly inputs: Int32Array;
+}
+
 /**
- * Visits every product of a grouped convolution: `visit(output, input, weight)` with flat offsets into y, x and w.
- * Forward, input gradient and weight gradient are the same triples, read in three ways.
+ * Visits every product of a grouped convolution: for each output map and each input map that it sees
+ * `visit(output, input, weight, kernel)`, with the flat offsets of the maps into y and x and of the kernel into w, and
+ * for each element of the kernel what it meets. Forward, input gradient and weight gradient are the same products, read
+ * in three ways.
  */
 export function correlate(
   x: Shape,
   w: Shape,
   group: number,
   axes: readonly WindowAxis[],
-  visit: (output: number, input: number, weight: number) => void,
+  visit: (output: number, input: number, weight: number, kernel: readonly Meetings[]) => void,
 ): void {
-  const taps = tapsOf(axes);
-  const positions = taps.starts.length - 1;
+  const kernel = meetingsOf(axes);
+  const positions = axes.reduce((size, { output }) => size * output, 1);
   const [batch, channels, filters, groupChannels] = [x[0]!, x[1]!, w[0]!, w[1]!];
-  const [inputMap, kernelMap] = [sizeOf(x.slice(2)), sizeOf(w.slice(2))];
+  const inputMap = sizeOf(x.slice(2));
   const groupFilters = filters / group;
   for (let image = 0; image < batch; image++)
     for (let filter = 0; filter < filters; filter++)
       for (let channel = 0; channel < groupChannels; channel++) {
         const from = (image * channels + Math.floor(filter / groupFilters) * groupChannels + channel) * inputMap;
-        const weight = (filter * groupChannels + channel) * kernelMap;
-        const to = (image * filters + filter) * positions;
-        for (let position = 0; position < positions; position++)
-          for (let tap = taps.starts[position]!; tap < taps.starts[position + 1]!; tap++)
-            visit(to + position, from + taps.input[tap]!, weight + taps.kernel[tap]!);
+        const weight = (filter * groupChannels + channel) * kernel.length;
+        visit((image * filters + filter) * positions, from, weight, kernel);
       }
+}
+
+/** For each element of a kernel, what it meets. */
+function meetingsOf(axes: readonly WindowAxis[]): Meetings[] {
+  const taps = tapsOf(axes);
+  const size = axes.reduce((product, { kernel }) => product * kernel, 1);
+  const counts = new Int32Array(size);
+  for (const element of taps.kernel) counts[element]!++;
+  const kernel = Array.from(counts, (count) => ({ outputs: new Int32Array(count), inputs: new Int32Array(count) }));
+  counts.fill(0);
+  for (let position = 0; position < taps.starts.length - 1; position++)
+    for (let tap = taps.starts[position]!; tap < taps.starts[position + 1]!; tap++) {
+      const element = taps.kernel[tap]!;
+      const place = counts[element]!++;
+      kernel[element]!.outputs[place] = position;
+      kernel[element]!.inputs[place] = taps.input[tap]!;
+    }
+  return kernel;
 }
 
 /** The known geometry of a convolution node or of one of its gradients. */

@@ -2,7 +2,7 @@
 import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
-import { allocate } from "../tensor/dtype.ts";
+import { allocate, type NumberArray } from "../tensor/dtype.ts";
 import { broadcastStrides, formatShape, offsets, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { broadcastShapes, broadcastTensorShapes, sumTo } from "./core/broadcast.ts";
@@ -12,6 +12,37 @@ import { transpose } from "./core/shape.ts";
 function checkTypes(subject: string, a: Value, b: Value): void {
   if (a.dtype !== b.dtype)
     throw new StriateError({ subject, found: `${a.dtype} by ${b.dtype}`, expected: "one element type" });
+}
+
+/** A matrix among numbers: where it starts, and how far apart its rows and its columns are. */
+interface Matrix {
+  readonly numbers: NumberArray;
+  readonly at: number;
+  readonly strides: readonly [number, number];
+}
+
+/** The product of an m x k and a k x n matrix, row by row; memory is read in the order in which it lies. */
+function product(left: Matrix, right: Matrix, [rows, inner, columns]: readonly [number, number, number]): Float64Array {
+  const sums = new Float64Array(rows * columns);
+  const [a, b] = [left.numbers, right.numbers];
+  const [down, across] = right.strides;
+  for (let row = 0; row < rows; row++) {
+    const [from, to] = [left.at + row * left.strides[0], row * columns];
+    if (down === 1)
+      for (let column = 0; column < columns; column++) {
+        const start = right.at + column * across;
+        let sum = 0;
+        for (let k = 0; k < inner; k++) sum += a[from + k * left.strides[1]]! * b[start + k]!;
+        sums[to + column] = sum;
+      }
+    else
+      for (let k = 0; k < inner; k++) {
+        const factor = a[from + k * left.strides[1]]!;
+        const start = right.at + k * down;
+        for (let column = 0; column < columns; column++) sums[to + column]! += factor * b[start + column * across]!;
+      }
+  }
+  return sums;
 }
 
 /**
@@ -39,21 +70,17 @@ export const MatMul = defineOp<Record<never, never>>({
     const batch = broadcastTensorShapes([a!.shape.slice(0, -2), b!.shape.slice(0, -2)], "MatMul");
     const [rows, inner, columns] = [a!.shape.at(-2)!, a!.shape.at(-1)!, b!.shape.at(-1)!];
     const shape = [...batch, rows, columns];
-    const data = allocate(a!.dtype, sizeOf(shape));
+    const data = allocate(a!.dtype, sizeOf(shape)) as Float64Array<ArrayBuffer>;
     const leadingOffsets = (of: Tensor) => {
       const lead = [...of.shape.slice(0, -2)];
       return offsets(batch, broadcastStrides(lead, batch)).map((each) => each * of.shape.at(-2)! * of.shape.at(-1)!);
     };
     const [leftAt, rightAt] = [leadingOffsets(a!), leadingOffsets(b!)];
-    for (let matrix = 0; matrix < leftAt.length; matrix++)
-      for (let row = 0; row < rows; row++)
-        for (let column = 0; column < columns; column++) {
-          let sum = 0;
-          for (let k = 0; k < inner; k++)
-            sum +=
-              a!.numbers[leftAt[matrix]! + row * inner + k]! * b!.numbers[rightAt[matrix]! + k * columns + column]!;
-          data[(matrix * rows + row) * columns + column] = sum;
-        }
+    leftAt.forEach((at, matrix) => {
+      const left = { numbers: a!.numbers, at, strides: [inner, 1] } as const;
+      const right = { numbers: b!.numbers, at: rightAt[matrix]!, strides: [columns, 1] } as const;
+      data.set(product(left, right, [rows, inner, columns]), matrix * rows * columns);
+    });
     return [new Tensor(a!.dtype, shape, data)];
   },
   gradient: (node, [g]) => {
@@ -111,18 +138,15 @@ export const Gemm = defineOp<GemmAttributes>({
   evaluate: ([a, b, c], { alpha, beta, transA, transB }) => {
     const [rows, inner] = turned(a!.shape, transA) as [number, number];
     const columns = turned(b!.shape, transB)[1]!;
-    const [aRow, aInner] = turned(stridesOf(a!.shape), transA) as [number, number];
-    const [bInner, bColumn] = turned(stridesOf(b!.shape), transB) as [number, number];
+    const [left, right] = [turned(stridesOf(a!.shape), transA), turned(stridesOf(b!.shape), transB)];
+    const sums = product(
+      { numbers: a!.numbers, at: 0, strides: left as [number, number] },
+      { numbers: b!.numbers, at: 0, strides: right as [number, number] },
+      [rows, inner, columns],
+    );
     const cAt = c && offsets([rows, columns], broadcastStrides(c.shape, [rows, columns]));
     const data = allocate(a!.dtype, rows * columns);
-    for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++) {
-        let sum = 0;
-        for (let k = 0; k < inner; k++)
-          sum += a!.numbers[row * aRow + k * aInner]! * b!.numbers[k * bInner + column * bColumn]!;
-        const at = row * columns + column;
-        data[at] = alpha * sum + (c ? beta * c.numbers[cAt![at]!]! : 0);
-      }
+    for (let at = 0; at < data.length; at++) data[at] = alpha * sums[at]! + (c ? beta * c.numbers[cAt![at]!]! : 0);
     return [new Tensor(a!.dtype, [rows, columns], data)];
   },
   gradient: (node, [g]) => {
