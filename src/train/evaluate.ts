@@ -33,6 +33,8 @@ export interface EvaluateOptions {
   readonly batchSize?: number;
   readonly loss?: Loss;
   readonly engine?: Engine;
+  /** The most bytes of memory that a batch may take (`CompileOptions.memory`). */
+  readonly memory?: number;
 }
 
 const defaultBatchSize = 256;
@@ -75,8 +77,9 @@ export class Evaluator {
       batchSize = typeof fixed === "number" ? fixed : defaultBatchSize,
       loss = crossEntropy,
       engine = ort,
+      memory,
     } = options;
-    const program = await engine.compile(withLoss(model.graph, loss), model.variables);
+    const program = await engine.compile(withLoss(model.graph, loss), model.variables, { memory });
     return new Evaluator(program, model, batchSize);
   }
 
@@ -165,11 +168,11 @@ export function checkData(model: Model, data: Dataset, batchSize: number): void 
 export async function predict(
   model: Model,
   images: Tensor,
-  { engine = ort }: { engine?: Engine } = {},
+  { engine = ort, memory }: { engine?: Engine; memory?: number } = {},
 ): Promise<Tensor> {
   checkBatch(model, images.shape[0]!);
   return releasing(async (hold) => {
-    const program = hold(await engine.compile(model.graph, model.variables));
+    const program = hold(await engine.compile(model.graph, model.variables, { memory }));
     const [input, prediction] = namesOf(model);
     return (await program.run({ [input]: images })).get(prediction)!;
   });

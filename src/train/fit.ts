@@ -50,6 +50,8 @@ export interface FitOptions {
   /** What to call a model that is built from a layer. */
   readonly name?: string;
   readonly engine?: Engine;
+  /** The most bytes of memory that a step may take (`CompileOptions.memory`). */
+  readonly memory?: number;
 }
 
 export interface StepEvent {
@@ -129,7 +131,7 @@ async function train(
   hold: Hold,
 ): Promise<FitResult> {
   const { seed = 0, engine = ort, loss = crossEntropy, optimiser = sgd({ momentum: 0.9 }), validation } = options;
-  const { average, augment, lastPartial = "drop" } = options;
+  const { average, augment, lastPartial = "drop", memory } = options;
   const epochs = wholeNumber("fit", "epochs", options.epochs ?? 10);
   const batchSize = Math.min(wholeNumber("fit", "batchSize", options.batchSize ?? 128), data.count);
   const base = options.learningRate ?? optimiser.learningRate;
@@ -147,8 +149,8 @@ async function train(
   const graph = averaged?.graph ?? stepped.graph;
   const averages = averaged?.state ?? new Map<string, Tensor>();
   const variables = new Map([...model.variables, ...stepped.state, ...averages]);
-  const program = hold(await engine.compile(graph, variables, { dimensions, finite: ["loss"] }));
-  const evaluator = validation && hold(await Evaluator.compile(model, { loss, engine }));
+  const program = hold(await engine.compile(graph, variables, { dimensions, finite: ["loss"], memory }));
+  const evaluator = validation && hold(await Evaluator.compile(model, { loss, engine, memory }));
   const [input, prediction] = namesOf(model);
   const perEpoch = batchCount(data.count, { size: batchSize, lastPartial });
   const steps = perEpoch * epochs;

@@ -16,7 +16,7 @@ import { globalAveragePool } from "../nn/pooling.ts";
 import { Scope } from "../nn/scope.ts";
 import { mul } from "../ops/core/elementwise.ts";
 import { Random } from "../tensor/random.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { tensor, zeros } from "../tensor/tensor.ts";
 import { evaluate, predict } from "./evaluate.ts";
 import { type FitEvent, type FitOptions, fit, TrainingError } from "./fit.ts";
 import { countTop } from "./metrics.ts";
@@ -54,6 +54,15 @@ async function collect(run: AsyncIterable<FitEvent>): Promise<FitEvent[]> {
   for await (const event of run) events.push(event);
   return events;
 }
+
+test("training, evaluation and prediction keep to a limit of memory", async () => {
+  const data = halves(8);
+  const model = Model.build(small, { name: "small", input: [1, 8, 8] });
+  const limit = "expected at most 100 bytes";
+  await expect(fit(model, data, { memory: 100, epochs: 1 }).result).rejects.toThrow(limit);
+  await expect(evaluate(model, data, { memory: 100 }).result).rejects.toThrow(limit);
+  await expect(predict(model, zeros([8, 1, 8, 8]), { memory: 100 })).rejects.toThrow(limit);
+});
 
 describe("fit", () => {
   test.each([ort, reference])("learns, and says how it goes, on $name", async (engine) => {
