@@ -52,6 +52,9 @@ function evaluate(): never {
   throw new StriateError({ subject: domain, found: "an operator outside ONNX Runtime, where only it has a meaning" });
 }
 
+/** More than folding does beforehand: what is the same in every run is arranged once, by the session. */
+const macs = (): number => Number.POSITIVE_INFINITY;
+
 /** The operators of the layout with blocks of this size. */
 export function blocksOf(size: number): Blocks {
   const whole = (channels: Dimension) => Math.ceil((channels as number) / size) * size;
@@ -65,6 +68,7 @@ export function blocksOf(size: number): Blocks {
       return [{ dtype: x!.dtype, shape: [batch!, whole(channels!), ...spatial] }];
     },
     evaluate,
+    macs,
     gradient: notDifferentiable,
   };
   return {
@@ -86,6 +90,7 @@ const BlockedConv: Op<ConvAttributes> = defineOp<ConvAttributes>({
     return [{ dtype: x!.dtype, shape: [x!.shape[0]!, w!.shape[0]!, ...shape] }];
   },
   evaluate,
+  macs,
   gradient: notDifferentiable,
 });
 
@@ -96,6 +101,7 @@ const ReorderOutput: Op<{ channels: number }> = defineOp<{ channels: number }>({
   arity: [1, 1],
   infer: ([x], { channels }) => [{ dtype: x!.dtype, shape: [x!.shape[0]!, channels, ...x!.shape.slice(2)] }],
   evaluate,
+  macs,
   gradient: notDifferentiable,
 });
 

@@ -13,6 +13,11 @@ const configurations: readonly { name: string; x: readonly Dimension[]; attribut
   { name: "2x2, stride 2", x: maps, attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
   { name: "windows that overlap", x: maps, attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
   {
+    name: "eight channels",
+    x: [1, 8, 6, 5],
+    attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
+  },
+  {
     name: "a last window that hangs over",
     x: maps,
     attributes: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 },
