@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
-import { conv2d, globalAveragePool, linear, load, Model, Random, relu, sequential } from "../../src/index.ts";
+import { bind, conv2d, globalAveragePool, linear, load, Model, Random, relu, sequential } from "../../src/index.ts";
 import { decodeImage, encodePng } from "../../src/platform/image.ts";
 import { workplace } from "./harness.ts";
 
@@ -127,6 +127,20 @@ describe("fine-tuning an ONNX file on a folder", () => {
     const wrong = await striate("eval", "net.onnx", "--data", "folder:others", "--mean", "0.5,0.5");
     expect(wrong.said).toContain("--mean: found 2 numbers; expected one, or 3: one for each channel.");
     expect(wrong.code).toBe(1);
+  });
+
+  test("a file whose batch is fixed to one is measured, and asked about several pictures", async () => {
+    const model = await load(join(folder, "run", "model.onnx"));
+    await model.with({ graph: bind(model.graph, { batch: 1 }) }).save(join(folder, "one.onnx"));
+    const { json } = await striate("eval", "one.onnx", "--data", "folder:others", "--json");
+    expect(json.top1).toBe(readJson("run", "run.json").result.validation.top1);
+    const pictures = classes.map((name) => join("others", name, "1.png"));
+    const [one, any] = await Promise.all(
+      ["one.onnx", "run"].map(async (each) => (await striate("predict", each, ...pictures, "--json")).json),
+    );
+    const found = (document: Record<string, unknown>) =>
+      (document.predictions as { class: string }[]).map((each) => each.class);
+    expect(found(one!)).toEqual(found(any!));
   });
 
   test("classes that differ in number from the outputs are refused, unless the last layer is replaced", async () => {

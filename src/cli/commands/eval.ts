@@ -12,7 +12,7 @@ import { counted, duration, grouped, lossText, percent, table } from "../text.ts
 
 interface EvalOptions extends CommonOptions, StatisticsOptions {
   readonly data: string;
-  readonly batch: number;
+  readonly batch?: number;
 }
 
 export const makeCommand = (finish: Finish): Command =>
@@ -24,7 +24,7 @@ export const makeCommand = (finish: Finish): Command =>
     },
     (command) =>
       withStatisticsOptions(command.argument("<model>", modelHelp).requiredOption("--data <data>", dataHelp))
-        .option("--batch <number>", "images at a time", wholeNumber(1), 256)
+        .option("--batch <number>", "images at a time (default: 256, or as many as the model takes)", wholeNumber(1))
         .action(async (model: string, options: EvalOptions) => finish(await evaluateModel(model, options))),
   );
 

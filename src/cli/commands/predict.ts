@@ -46,13 +46,15 @@ export const makeCommand = (finish: Finish): Command =>
         ),
   );
 
-/** Pictures that are run together. */
-const together = 256;
+/** Pictures that are run together, where the model takes any number. */
+const mostTogether = 256;
 
 async function predictImages(spec: string, files: readonly string[], options: PredictOptions): Promise<Outcome> {
   const engine = chosenEngine();
   const model = await openModel(spec, options);
   const preprocessing = preprocessingOf(model, options);
+  const fixed = model.graph.inputs[0]!.shape[0];
+  const together = typeof fixed === "number" ? fixed : mostTogether;
   const predictions: Prediction[] = [];
   for (let start = 0; start < files.length; start += together) {
     const chunk = files.slice(start, start + together);
