@@ -1,7 +1,8 @@
 /** Optimisers: how a parameter changes, given its gradient, as more graph. */
 import { StriateError } from "../errors.ts";
 import type { Value } from "../graph/value.ts";
-import { add, div, less, mul, pow, sqrt, sub, where } from "../ops/core/elementwise.ts";
+import { clip } from "../ops/activation.ts";
+import { add, div, less, mul, pow, relu, sqrt, sub, where } from "../ops/core/elementwise.ts";
 import { reduceSum } from "../ops/core/reduce.ts";
 
 /** What an update rule can use. */
@@ -157,14 +158,17 @@ export interface RmsPropOptions extends WeightDecayOptions {
   readonly smoothing?: number;
   readonly momentum?: number;
   readonly epsilon?: number;
+  /** Divide by the deviation of gradients from their running mean, not by their size. */
+  readonly centred?: boolean;
 }
 
 /**
- * s' = a s + (1 - a) g^2, v' = momentum v + g / (sqrt(s') + epsilon), w' = w - rate v'.
+ * s' = a s + (1 - a) g^2, v' = momentum v + g / (sqrt(s') + epsilon), w' = w - rate v'; centred, with s' less the square of
+ * m' = a m + (1 - a) g under the root (A. Graves, "Generating sequences with recurrent neural networks", 2013).
  * T. Tieleman and G. Hinton, "Lecture 6.5: RMSprop", 2012.
  */
 export function rmsProp(options: RmsPropOptions = {}): Optimiser {
-  const { smoothing = 0.99, momentum = 0, epsilon = 1e-8, weightDecay = 0 } = options;
+  const { smoothing = 0.99, momentum = 0, epsilon = 1e-8, weightDecay = 0, centred = false } = options;
   inUnitInterval("rmsProp", "smoothing", smoothing);
   inUnitInterval("rmsProp", "momentum", momentum);
   notNegative("rmsProp", "epsilon", epsilon);
@@ -174,10 +178,13 @@ export function rmsProp(options: RmsPropOptions = {}): Optimiser {
     learningRate: 0.01,
     update: (parameter, gradient, { learningRate, moment }) => {
       const decayed = withDecay(parameter, gradient, options);
-      const square = moment("square", (previous) =>
-        add(mul(previous, smoothing), mul(mul(decayed, decayed), 1 - smoothing)),
-      );
-      const direction = div(decayed, add(sqrt(square), epsilon));
+      const running = (name: string, of: Value) =>
+        moment(name, (previous) => add(mul(previous, smoothing), mul(of, 1 - smoothing)));
+      const square = running("square", mul(decayed, decayed));
+      const mean = centred ? running("mean", decayed) : undefined;
+      // Rounding can make the difference of squares negative.
+      const spread = mean ? relu(sub(square, mul(mean, mean))) : square;
+      const direction = div(decayed, add(sqrt(spread), epsilon));
       if (momentum === 0) return sub(parameter, mul(direction, learningRate));
       const velocity = moment("velocity", (previous) => add(mul(previous, momentum), direction));
       return sub(parameter, mul(velocity, learningRate));
@@ -187,47 +194,55 @@ export function rmsProp(options: RmsPropOptions = {}): Optimiser {
 
 export interface AdagradOptions extends WeightDecayOptions {
   readonly epsilon?: number;
+  /** How fast the rate falls by itself, as 1 / (1 + this (t - 1)) at step t; 0 by default. */
+  readonly rateDecay?: number;
 }
 
 /**
- * s' = s + g^2, w' = w - rate g / (sqrt(s') + epsilon): rarely changed parameters change more.
+ * s' = s + g^2, w' = w - rate / (1 + rateDecay (t - 1)) g / (sqrt(s') + epsilon): rarely changed parameters change more.
  * J. Duchi et al., "Adaptive subgradient methods", JMLR 2011.
  */
 export function adagrad(options: AdagradOptions = {}): Optimiser {
-  const { epsilon = 1e-10, weightDecay = 0 } = options;
+  const { epsilon = 1e-10, rateDecay = 0, weightDecay = 0 } = options;
   notNegative("adagrad", "epsilon", epsilon);
+  notNegative("adagrad", "rateDecay", rateDecay);
   notNegative("adagrad", "weightDecay", weightDecay);
   return {
     name: "adagrad",
     learningRate: 0.01,
-    update: (parameter, gradient, { learningRate, moment }) => {
+    update: (parameter, gradient, { learningRate, step, moment }) => {
       const decayed = withDecay(parameter, gradient, options);
       const sum = moment("sum", (previous) => add(previous, mul(decayed, decayed)));
-      return sub(parameter, mul(div(decayed, add(sqrt(sum), epsilon)), learningRate));
+      const rate = rateDecay === 0 ? learningRate : div(learningRate, add(mul(sub(step, 1), rateDecay), 1));
+      return sub(parameter, mul(div(decayed, add(sqrt(sum), epsilon)), rate));
     },
   };
 }
 
+/** How gradients are kept from growing large: by their common norm, or each element by itself. */
+export type ClipOptions = { readonly norm: number } | { readonly value: number };
+
 /**
  * An optimiser that sees gradients scaled down where their norm, over all parameters together, is above `norm`:
- * g min(1, norm / (|g| + 1e-6)). R. Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
+ * g min(1, norm / (|g| + 1e-6)); or with elements above `value`, or below minus it, put there.
+ * R. Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
  *
  * @example
- * import { clipGradients, sgd } from "striate";
+ * import { adam, clipGradients, sgd } from "striate";
  *
  * const optimiser = clipGradients(sgd({ momentum: 0.9 }), { norm: 1 });
+ * const other = clipGradients(adam(), { value: 0.5 });
  */
-export function clipGradients(optimiser: Optimiser, { norm }: { readonly norm: number }): Optimiser {
-  if (!(norm > 0 && Number.isFinite(norm)))
-    throw new StriateError({ subject: "clipGradients", found: `norm ${norm}`, expected: "a number above 0" });
-  return {
-    ...optimiser,
-    prepare: (given) => {
-      const gradients = optimiser.prepare?.(given) ?? given;
-      const squares = gradients.map((gradient) => reduceSum(mul(gradient, gradient)));
-      const factor = div(norm, add(sqrt(squares.reduce((sum, each) => add(sum, each))), 1e-6));
-      const scale = where(less(factor, 1), factor, 1);
-      return gradients.map((gradient) => mul(gradient, scale));
-    },
+export function clipGradients(optimiser: Optimiser, options: ClipOptions): Optimiser {
+  const [name, limit] = "norm" in options ? (["norm", options.norm] as const) : (["value", options.value] as const);
+  if (!(limit > 0 && Number.isFinite(limit)))
+    throw new StriateError({ subject: "clipGradients", found: `${name} ${limit}`, expected: "a number above 0" });
+  const clipped = (gradients: readonly Value[]): readonly Value[] => {
+    if (name === "value") return gradients.map((gradient) => clip(gradient, -limit, limit));
+    const squares = gradients.map((gradient) => reduceSum(mul(gradient, gradient)));
+    const factor = div(limit, add(sqrt(squares.reduce((sum, each) => add(sum, each))), 1e-6));
+    const scale = where(less(factor, 1), factor, 1);
+    return gradients.map((gradient) => mul(gradient, scale));
   };
+  return { ...optimiser, prepare: (given) => clipped(optimiser.prepare?.(given) ?? given) };
 }

@@ -19,6 +19,8 @@ interface Options {
   readonly betas?: readonly [number, number];
   readonly alpha?: number;
   readonly eps?: number;
+  readonly centered?: boolean;
+  readonly lr_decay?: number;
 }
 
 const optimisers: Readonly<Record<string, (options: Options) => Optimiser>> = {
@@ -27,9 +29,10 @@ const optimisers: Readonly<Record<string, (options: Options) => Optimiser>> = {
     adam({ beta1: betas?.[0], beta2: betas?.[1], epsilon: eps, weightDecay: weight_decay }),
   "optimizer.adamw": ({ betas, eps, weight_decay }) =>
     adamW({ beta1: betas?.[0], beta2: betas?.[1], epsilon: eps, weightDecay: weight_decay }),
-  "optimizer.rmsprop": ({ alpha, momentum, eps, weight_decay }) =>
-    rmsProp({ smoothing: alpha, momentum, epsilon: eps, weightDecay: weight_decay }),
-  "optimizer.adagrad": ({ eps, weight_decay }) => adagrad({ epsilon: eps, weightDecay: weight_decay }),
+  "optimizer.rmsprop": ({ alpha, momentum, eps, weight_decay, centered }) =>
+    rmsProp({ smoothing: alpha, momentum, epsilon: eps, weightDecay: weight_decay, centred: centered }),
+  "optimizer.adagrad": ({ eps, weight_decay, lr_decay }) =>
+    adagrad({ epsilon: eps, weightDecay: weight_decay, rateDecay: lr_decay }),
 };
 
 /**
