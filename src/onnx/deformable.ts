@@ -1,6 +1,7 @@
 /** Deformable convolution, whose kernel's elements are each moved at every place: sampling, then a product of matrices. */
 import { StriateError } from "../errors.ts";
 import { constant, type Value } from "../graph/value.ts";
+import { isMatrixOfSize } from "../ops/along.ts";
 import { concat, slice } from "../ops/core/arrange.ts";
 import { add, mul } from "../ops/core/elementwise.ts";
 import { reshape, shapeOf, squeeze, vector } from "../ops/core/shape.ts";
@@ -43,6 +44,8 @@ export const deformableConvolution: Composition = ({ inputs, attributes }) => {
   const channels = window.group * groupChannels!;
   const output = axes.map((axis) => axis.output);
   const [taps, positions] = [sizeOf(w.shape.slice(2) as Shape), sizeOf(output)];
+  if (!isMatrixOfSize(taps, positions))
+    refuse(`${taps} taps at ${positions} places`, "a smaller kernel or smaller maps");
   if (!(groups >= 1 && channels % groups === 0)) refuse(`${groups} groups of offsets`, `a divisor of ${channels}`);
   for (const [name, value, each] of [
     ["offsets", offset, axes.length],
