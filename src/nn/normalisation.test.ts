@@ -67,6 +67,27 @@ describe("batch normalisation", () => {
     expect([...trained.updates.keys()]).toEqual(["running_mean", "running_var"]);
   });
 
+  test.each([true, false])("is the same for places in a line, in maps and in volumes, affine: %s", async (affine) => {
+    const x = random([3, 2, 12], 1);
+    const outputs = async (shape: Shape) => {
+      const { graph, variables } = build(batchNorm({ affine }), shape);
+      const program = await ort.compile(training(graph), variables, { threads: 1 });
+      const y = (await program.run({ x: x.reshape([3, ...shape]) })).get("y")!.toArray();
+      const { running_mean, running_var } = Object.fromEntries(await program.read());
+      await program.dispose();
+      return [...y, ...running_mean!.toArray(), ...running_var!.toArray()];
+    };
+    const line = await outputs([2, 12]);
+    const channel = (index: number) => x.toArray().filter((_, place) => Math.floor(place / 12) % 2 === index);
+    expect(line[0]).toBeCloseTo((x.toArray()[0]! - mean(channel(0))) / Math.sqrt(variance(channel(0)) + 1e-5), 4);
+    expect(line.at(-1)).toBeCloseTo(0.9 + (0.1 * variance(channel(1)) * 36) / 35, 4);
+    for (const shape of [
+      [2, 4, 3],
+      [2, 2, 2, 3],
+    ])
+      expect(await outputs(shape)).toEqual(line.map((each) => expect.closeTo(each, 5)));
+  });
+
   test("without weight and bias has statistics alone", () => {
     expect(variablesOf(build(batchNorm({ affine: false }), [3, 4]).graph).map(({ source }) => source.kind)).toEqual([
       "state",
