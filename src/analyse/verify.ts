@@ -4,6 +4,7 @@ import { gradientsOf } from "../autodiff/gradient.ts";
 import type { Engine, Tensors } from "../engine/engine.ts";
 import { StriateError } from "../errors.ts";
 import { type Graph, makeGraph, trainableOf, variablesOf } from "../graph/graph.ts";
+import { apply } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { training } from "../graph/training.ts";
 import { inputValue, type Value } from "../graph/value.ts";
@@ -93,9 +94,11 @@ function evaluationGraph(graph: Graph): Graph {
   );
 }
 
-/** By the batch's statistics, which become updates; what draws random numbers in training lets everything pass. */
+/** By the batch's statistics, which become updates; what draws random numbers in training does as in evaluation. */
 function trainingGraph(graph: Graph): Graph {
-  const calm = rewrite(graph, ({ op }, inputs) => (op.training && !op.statistics ? [inputs[0]!] : undefined)).graph;
+  const calm = rewrite(graph, ({ op, attributes }, inputs) =>
+    op.training && !op.statistics ? apply({ ...op, training: undefined }, inputs, attributes) : undefined,
+  ).graph;
   const parts = scored(training(calm));
   return makeGraph(
     parts.inputs,
@@ -105,8 +108,7 @@ function trainingGraph(graph: Graph): Graph {
 }
 
 /** The numbers of a graph, and of its statistics after the run. */
-async function results(graph: Graph, model: Model, engine: Engine, recording: Recording): Promise<Map<string, Tensor>> {
-  const { tensors } = recording;
+async function results(graph: Graph, model: Model, tensors: Tensors, engine: Engine): Promise<Map<string, Tensor>> {
   const image = tensors.get("image")!;
   const dimensions: Record<string, number> = {};
   graph.inputs[0]!.shape.forEach((dimension, axis) => {
@@ -127,6 +129,18 @@ async function results(graph: Graph, model: Model, engine: Engine, recording: Re
   }
 }
 
+/**
+ * What a model answers to an `image` and its `labels`, by the names in a recording: in evaluation `logits`, `dimage` (the
+ * gradient of the sum of the second class's logits), `eval_loss` and `eval_grad.<parameter>`; in training, without
+ * random numbers, `loss`, `grad.<parameter>` and `buffer.<name>`, the running statistics afterwards.
+ */
+export async function answersOf(model: Model, given: Tensors, engine: Engine): Promise<Map<string, Tensor>> {
+  return new Map([
+    ...(await results(evaluationGraph(model.graph), model, given, engine)),
+    ...(await results(trainingGraph(model.graph), model, given, engine)),
+  ]);
+}
+
 const isGradient = (name: string): boolean => name === "dimage" || modeOf(name) !== undefined;
 
 /** The mode that a parameter's gradient is of; undefined for other numbers. */
@@ -137,14 +151,12 @@ const largest = (tensor: Tensor): number =>
 
 /**
  * Compares a model with recorded numbers. A tensor's error is its largest difference as a part of its scale: its
- * largest magnitude, or for a parameter's gradient a thousandth of the largest one of its mode if that is more. It may be 1e-6 on the reference
- * engine; on others 1e-3 for gradients, 1e-4 for the rest, or four times the recorded deviation if that is more.
+ * largest magnitude, or for a parameter's gradient a thousandth of the largest one of its mode if that is more. It may
+ * be 1e-6 on the reference engine; on others 1e-3 for gradients, 1e-4 for the rest, or four times the recorded
+ * deviation if that is more.
  */
 export async function verify(model: Model, recording: Recording, engine: Engine): Promise<Verification> {
-  const found = new Map([
-    ...(await results(evaluationGraph(model.graph), model, engine, recording)),
-    ...(await results(trainingGraph(model.graph), model, engine, recording)),
-  ]);
+  const found = await answersOf(model, recording.tensors, engine);
   const expected = [...recording.tensors].filter(([name]) => name !== "image" && name !== labelsName);
   const largestOf = new Map<string | undefined, number>();
   for (const [name, tensor] of expected)

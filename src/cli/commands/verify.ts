@@ -1,6 +1,6 @@
 /** `striate verify`: a model against numbers recorded elsewhere. */
 import type { Command } from "commander";
-import { readRecording, verifiedKinds, verify } from "../../analyse/verify.ts";
+import { readRecording, type Verification, verifiedKinds, verify } from "../../analyse/verify.ts";
 import { readFile } from "../../platform/files.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
 import { chosenEngine, engineNote } from "../engine.ts";
@@ -30,21 +30,38 @@ async function verifyModel(spec: string, golden: string, options: CommonOptions)
   const engine = chosenEngine();
   const recording = readRecording(await readFile(golden), golden);
   const model = await openModel(spec, options);
-  const { compared, failed, worst, errors } = await verify(model, recording, engine);
-  const shown = failed.slice(0, mostListed).map((name) => {
-    const { error, allowed } = errors.get(name)!;
-    return [name, Number.isFinite(error) ? error.toExponential(2) : "missing", `at most ${allowed.toExponential(1)}`];
-  });
-  const columns = [{ title: "" }, { title: "worst error", align: "right" }, { title: "" }] as const;
-  const rows = verifiedKinds.map((kind) => [kind, worst[kind].toExponential(2), ""]);
+  const found = await verify(model, recording, engine);
+  const { compared, failed, worst } = found;
   const finite = Object.fromEntries(
     verifiedKinds.map((kind) => [kind, Number.isFinite(worst[kind]) ? worst[kind] : null]),
   );
   return {
     document: { engine: engine.name, compared, failed, worst: finite },
     text: () =>
-      `${spec} against ${golden} on ${engine.name}: ` +
-      `${counted(compared, "tensor")}, ${failed.length} failed\n${table(columns, [...rows, ...shown])}`,
+      `${counted(compared, "tensor")} compared on ${engine.name}, ${failed.length} failed\n\n${figures(found)}`,
     exitCode: failed.length === 0 ? 0 : 1,
   };
+}
+
+const shown = (error: number): string => (Number.isFinite(error) ? error.toExponential(2) : "missing");
+
+/** The worst errors of each kind, and what failed. */
+function figures({ worst, failed, errors }: Verification): string {
+  const worstColumns = [{ title: "" }, { title: "worst error", align: "right" }] as const;
+  const kinds = table(
+    worstColumns,
+    verifiedKinds.map((kind) => [kind, shown(worst[kind])]),
+  );
+  if (failed.length === 0) return kinds;
+  const columns = [
+    { title: "failed", shrinks: true },
+    { title: "error", align: "right" },
+    { title: "allowed", align: "right" },
+  ] as const;
+  const rows = failed.slice(0, mostListed).map((name) => {
+    const { error, allowed } = errors.get(name)!;
+    return [name, shown(error), allowed.toExponential(2)];
+  });
+  const more = failed.length > mostListed ? [[`and ${failed.length - mostListed} more`]] : [];
+  return `${kinds}\n\n${table(columns, [...rows, ...more])}`;
 }

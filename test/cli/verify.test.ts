@@ -1,0 +1,96 @@
+/** `striate verify` as users run it, against numbers that the reference engine recorded. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { answersOf } from "../../src/analyse/verify.ts";
+import { reference } from "../../src/engine/reference.ts";
+import { Model } from "../../src/models/model.ts";
+import { conv2d } from "../../src/nn/convolution.ts";
+import { flatten, linear, relu, sequential } from "../../src/nn/layers.ts";
+import { batchNorm } from "../../src/nn/normalisation.ts";
+import { Random } from "../../src/tensor/random.ts";
+import { encodeSafetensors } from "../../src/tensor/safetensors.ts";
+import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import { workplace } from "./harness.ts";
+
+const { folder, striate } = workplace();
+
+const model = Model.build(
+  sequential({
+    conv: conv2d({ channels: 2, kernel: 3, bias: false }),
+    norm: batchNorm(),
+    act: relu(),
+    flat: flatten(),
+    fc: linear({ features: 3 }),
+  }),
+  { name: "small", input: [1, 4, 4], seed: 1 },
+);
+
+const missing = "grad.a.layer.whose.name.is.as.long.as.names.in.large.networks.are.and.longer.weight";
+const random = new Random(5);
+const image = tensor(
+  Array.from({ length: 64 }, () => random.normal()),
+  [4, 1, 4, 4],
+);
+const given = { image, labels: tensor([0, 1, 2, 0], [4], "int64") };
+
+function write(name: string, tensors: Iterable<readonly [string, Tensor]>): void {
+  writeFileSync(join(folder, name), encodeSafetensors(new Map(tensors)));
+}
+
+beforeAll(async () => {
+  await model.save(join(folder, "small.onnx"));
+  const numbers = await answersOf(model, new Map(Object.entries(given)), reference);
+  const single = [...numbers].map(([name, each]) => [name, each.cast("float32")] as const);
+  write("right.safetensors", [...Object.entries(given), ...single]);
+  const off = single.map(([name, each]) => [name, name === "grad.conv.weight" ? twice(each) : each] as const);
+  write("wrong.safetensors", [...Object.entries(given), ...off, [missing, image]]);
+});
+
+const twice = (each: Tensor): Tensor =>
+  tensor(
+    each.toArray().map((value) => 2 * value),
+    each.shape,
+  );
+
+/** The kinds of numbers whose worst errors are told, in order. */
+const kinds = ["logits", "dimage", "eval_grad", "grad", "buffer"];
+
+describe("verify", () => {
+  test("tells in one document that everything is right", async () => {
+    const { code, json, stderr } = await striate("verify", "small.onnx", "right.safetensors", "--json");
+    const worst = Object.fromEntries(kinds.map((kind) => [kind, expect.any(Number)]));
+    expect(Object.keys(json)).toEqual(["engine", "compared", "failed", "worst"]);
+    // Three in evaluation and a loss in training, five parameters in each, two statistics.
+    expect(json).toEqual({ engine: "ort", compared: 4 + 2 * 5 + 2, failed: [], worst });
+    expect(Object.keys(json.worst as object)).toEqual(kinds);
+    for (const kind of kinds) expect((json.worst as Record<string, number>)[kind], kind).toBeLessThan(1e-5);
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
+  test("names what is wrong and what is missing, and ends in 1", async () => {
+    const { code, json } = await striate("verify", "small.onnx", "wrong.safetensors", "--json");
+    expect(json).toMatchObject({ compared: 17, failed: ["grad.conv.weight", missing], worst: { grad: null } });
+    expect(code).toBe(1);
+  });
+
+  test("says so in lines that fit a terminal", async () => {
+    const right = await striate("verify", "small.onnx", "right.safetensors");
+    expect(right.stdout).toMatch(/^16 tensors compared on ort, 0 failed\n\n {11}worst error\n─+\nlogits +\d\.\d\de-/);
+    expect(right.code).toBe(0);
+    const wrong = await striate("verify", "small.onnx", "wrong.safetensors");
+    expect(wrong.stdout).toContain("17 tensors compared on ort, 2 failed");
+    expect(wrong.stdout).toMatch(/\ngrad\.conv\.weight +5\.00e-1 +1\.00e-3\n/);
+    expect(wrong.stdout).toMatch(/\ngrad\.a\.layer\.whose\.\S+… +missing +1\.00e-3\n/);
+    for (const { stdout } of [right, wrong])
+      for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    expect(wrong.code).toBe(1);
+  });
+
+  test("refuses a file that holds no recorded numbers", async () => {
+    write("weights.safetensors", model.variables);
+    const { code, said } = await striate("verify", "small.onnx", "weights.safetensors");
+    expect(said).toContain('weights.safetensors: found no tensor "image"; expected image, labels and logits.');
+    expect(code).toBe(1);
+  });
+});
