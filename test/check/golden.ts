@@ -31,17 +31,32 @@ export interface GoldenCase {
   readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 
-const folder = join(import.meta.dirname, "..", "..", "..", "shared", "golden");
+/** A case of an operator, which has inputs, or of an optimiser, which has none. */
+export type RecordedCase = GoldenCase | Omit<GoldenCase, "inputs" | "gradients">;
+
+export const isOperator = (each: RecordedCase): each is GoldenCase => "inputs" in each;
+
+export interface Recorded<Case extends RecordedCase = RecordedCase> {
+  readonly cases: readonly Case[];
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+export const isRecorded = (folder: string): boolean =>
+  ["ops.json", "ops.safetensors"].every((name) => existsSync(join(folder, name)));
+
+/** The recorded cases of a folder: `ops.json` and `ops.safetensors`. */
+export function readRecorded(folder: string): Recorded {
+  const { cases } = JSON.parse(readFileSync(join(folder, "ops.json"), "utf8")) as { cases: RecordedCase[] };
+  return { cases, tensors: decodeSafetensors(readFileSync(join(folder, "ops.safetensors")), "ops.safetensors") };
+}
+
+const shared = join(import.meta.dirname, "..", "..", "..", "shared", "golden");
 
 /** The recorded cases of operators and their tensors, or undefined where the folder is not there. */
-export function readGolden(): { cases: readonly GoldenCase[]; tensors: ReadonlyMap<string, Tensor> } | undefined {
-  if (!existsSync(join(folder, "ops.safetensors"))) return undefined;
-  const { cases } = JSON.parse(readFileSync(join(folder, "ops.json"), "utf8")) as { cases: GoldenCase[] };
-  const operators = cases.filter(({ inputs }) => inputs !== undefined);
-  return {
-    cases: operators,
-    tensors: decodeSafetensors(readFileSync(join(folder, "ops.safetensors")), "ops.safetensors"),
-  };
+export function readGolden(): Recorded<GoldenCase> | undefined {
+  if (!isRecorded(shared)) return undefined;
+  const { cases, tensors } = readRecorded(shared);
+  return { cases: cases.filter(isOperator), tensors };
 }
 
 type Inputs = Readonly<Record<string, Value>>;

@@ -1,7 +1,8 @@
 /** `npm run golden -- DIR`: PyTorch's recorded numbers for operators and optimisers, on the engine of STRIATE_ENGINE. */
 import { chosenEngine } from "../../src/cli/engine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { goldenFailure, isRecorded, type Recorded, readRecorded } from "./run.ts";
+import { isRecorded, type Recorded, readRecorded } from "../check/golden.ts";
+import { goldenFailure } from "./run.ts";
 
 const usage = "Usage: npm run golden -- DIR, a folder with ops.json and ops.safetensors";
 

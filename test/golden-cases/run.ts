@@ -1,34 +1,14 @@
 /** Recorded cases of a folder, each on an engine. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Engine } from "../../src/engine/engine.ts";
-import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
 import { formatShape, sameShape } from "../../src/tensor/shape.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { largestDifference, largestMagnitude } from "../check/compare.ts";
-import type { GoldenCase } from "../check/golden.ts";
+import { isOperator, type RecordedCase } from "../check/golden.ts";
 import { goldenGraph } from "../check/golden-graph.ts";
 import { optimiserError } from "./optimisers.ts";
 
 /** The error that is forgiven, as a part of the largest magnitude. */
 const allowedOf = (output: string): number => (output.startsWith("d") ? 1e-4 : 1e-5);
-
-/** A case of an operator, which has inputs, or of an optimiser, which has none. */
-export type RecordedCase = GoldenCase | Omit<GoldenCase, "inputs" | "gradients">;
-
-export interface Recorded {
-  readonly cases: readonly RecordedCase[];
-  readonly tensors: ReadonlyMap<string, Tensor>;
-}
-
-/** The recorded cases of a folder: `ops.json` and `ops.safetensors`. */
-export function readRecorded(folder: string): Recorded {
-  const { cases } = JSON.parse(readFileSync(join(folder, "ops.json"), "utf8")) as { cases: RecordedCase[] };
-  return { cases, tensors: decodeSafetensors(readFileSync(join(folder, "ops.safetensors")), "ops.safetensors") };
-}
-
-export const isRecorded = (folder: string): boolean =>
-  ["ops.json", "ops.safetensors"].every((name) => existsSync(join(folder, name)));
 
 /** Why a case fails on an engine, in one line; undefined where it passes. */
 export async function goldenFailure(
@@ -37,7 +17,7 @@ export async function goldenFailure(
   engine: Engine,
 ): Promise<string | undefined> {
   try {
-    if (!("inputs" in each)) {
+    if (!isOperator(each)) {
       const error = await optimiserError(each, tensors, engine);
       return error <= allowedOf("p") ? undefined : `p off by ${error.toExponential(2)} of its largest`;
     }
