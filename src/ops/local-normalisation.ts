@@ -151,11 +151,13 @@ function around(x: Value, { channels, space }: Neighbourhood, kind: "sum" | "mea
       among,
       x.shape.slice(2).map((_, axis) => axis + 2),
     );
-  if (space.every((length) => length === 1)) return among;
-  const reaches = space.map(reachBefore);
-  const pads = [...reaches.map(([before]) => before), ...reaches.map(([, after]) => after)];
-  const means = averagePool(among, { kernel_shape: space, pads, count_include_pad: kind === "sum" ? 1 : 0 });
-  return kind === "sum" ? mul(means, sizeOf(space)) : means;
+  // Along one axis after the other: as many taps as the window's sides are long, not as it has places.
+  return space.reduce((value, length, axis) => {
+    const at = (one: number, other: number) => space.map((_, each) => (each === axis ? one : other));
+    const pads = reachBefore(length).flatMap((beyond) => at(beyond, 0));
+    const window = { kernel_shape: at(length, 1), pads, count_include_pad: kind === "sum" ? 1 : 0 };
+    return length === 1 ? value : kind === "sum" ? mul(averagePool(value, window), length) : averagePool(value, window);
+  }, among);
 }
 
 /** Ways to normalise by what is in a neighbourhood, each with something small that keeps division possible. */
