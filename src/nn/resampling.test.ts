@@ -200,6 +200,12 @@ describe("resampling layers", () => {
     expect(run(pixelShuffle({ factor: 2 }), count(1, 8, 1, 1)).toArray()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
+  test("a size of one stands in the middle, as PyTorch has it, whatever ONNX's pytorch_half_pixel says", () => {
+    const x = tensor([1, 2, 4, 8], [1, 1, 4]);
+    expect(run(upsample({ size: [1], mode: "cubic" }), x).toArray()).toEqual([expect.closeTo(2.71875, 6)]);
+    expect(run(upsample({ size: [1], mode: "linear" }), x).toArray()).toEqual([3]);
+  });
+
   test("sizes that have names are scaled by name", () => {
     const x = inputValue("x", { dtype: "float32", shape: ["batch", 3, "height", "width"] });
     expect(upsample({ scale: 2 })(x, new Scope()).shape).toEqual(["batch", 3, "2*height", "2*width"]);
