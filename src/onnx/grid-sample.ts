@@ -80,18 +80,18 @@ const modes: Readonly<Record<string, string>> = { bilinear: "linear", bicubic: "
  * ONNX: https://onnx.ai/onnx/operators/onnx__GridSample.html
  */
 export const gridSample: Composition = ({ inputs, attributes }) => {
-  const [x, grid] = inputs as [Value, Value];
-  const lengths = x.shape.slice(2);
+  const [x, grid] = inputs;
+  const lengths = x?.shape.slice(2) ?? [];
   const places = grid?.shape.slice(1, -1) ?? [];
   const given = String(attributes.mode ?? "linear");
   const mode = modes[given] ?? given;
   const border = String(attributes.padding_mode ?? "zeros") as Border;
   const known = ["nearest", "linear", "cubic"].includes(mode) && ["zeros", "border", "reflection"].includes(border);
   const fixed = [...lengths, ...places].every((each) => typeof each === "number");
-  if (!grid || !known || !fixed || grid.shape.at(-1) !== lengths.length)
+  if (!x || !grid || !known || !fixed || lengths.length < 1 || grid.shape.at(-1) !== lengths.length)
     throw new StriateError({
       subject: "GridSample",
-      found: `x [${x.shape}], a grid [${grid?.shape}], mode ${mode}, padding ${border}`,
+      found: `x [${x?.shape}], a grid [${grid?.shape}], mode ${mode}, padding ${border}`,
       expected: "maps and places of fixed size, a coordinate for each axis, and modes of the standard",
     });
   const count = sizeOf(places as Shape);

@@ -250,7 +250,8 @@ const specialForms: Readonly<Record<string, (form: NodeForm) => Partial<NodeForm
   ConvTranspose: (form) => {
     const explicit = explicitPadding(form);
     const { output_padding, strides } = { ...form, ...explicit }.attributes as Partial<ConvTransposeAttributes>;
-    const isBeyond = output_padding?.some((extra, axis) => extra >= (strides?.[axis] ?? 1));
+    const isOne = output_padding?.length === (form.inputs[0]?.shape.length ?? 0) - 2;
+    const isBeyond = isOne && output_padding?.some((extra, axis) => extra >= (strides?.[axis] ?? 1));
     return isBeyond ? { ...explicit, type: "ConvTransposeBeyondStride" } : explicit;
   },
   Dropout: ({ outputs }) => (outputs > 1 ? { type: "DropoutWithMask" } : undefined),

@@ -2,7 +2,7 @@
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
-import { allocate } from "../tensor/dtype.ts";
+import { allocate, isFloat } from "../tensor/dtype.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { type AxisMatrix, alongAxis, isMatrixOfSize } from "./along.ts";
@@ -68,7 +68,10 @@ function normOf(subject: string, p: number) {
     throw new StriateError({ subject, found: `p = ${p}`, expected: "a number above 0" });
   const root = (sum: Value): Value => (p === 1 ? sum : p === 2 ? sqrt(sum) : pow(sum, 1 / p));
   return {
-    power: (x: Value): Value => (p === 1 ? abs(x) : p === 2 ? mul(x, x) : pow(abs(x), p)),
+    power: (x: Value): Value => {
+      if (!isFloat(x.dtype)) throw new StriateError({ subject, found: x.dtype, expected: "floats" });
+      return p === 1 ? abs(x) : p === 2 ? mul(x, x) : pow(abs(x), p);
+    },
     root: (sum: Value): Value => {
       const isEmpty = equal(sum, 0);
       return where(isEmpty, 0, root(where(isEmpty, 1, sum)));

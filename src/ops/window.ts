@@ -66,7 +66,7 @@ export function windowOf(
   const dilations = each(attributes.dilations, 1);
   const pads = attributes.pads ?? new Array<number>(2 * rank).fill(0);
   const counts = [kernel.length, strides.length, dilations.length, pads.length / 2];
-  if (counts.some((count) => count !== rank))
+  if (rank < 1 || counts.some((count) => count !== rank))
     throw new StriateError({
       subject,
       found: `kernel [${kernel}], strides [${strides}], dilations [${dilations}], pads [${pads}]`,
