@@ -17,11 +17,12 @@ const largestMatrix = 2 ** 24;
 /** Whether a matrix is of a size to be worked with. */
 export const isMatrixOfSize = (rows: number, columns: number): boolean => rows * columns <= largestMatrix;
 
-export const transposed = ({ rows, columns, data }: AxisMatrix): AxisMatrix => ({
-  rows: columns,
-  columns: rows,
-  data: Float64Array.from(data, (_, index) => data[(index % rows) * columns + Math.floor(index / rows)]!),
-});
+export function transposed({ rows, columns, data }: AxisMatrix): AxisMatrix {
+  const turned = new Float64Array(data.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) turned[column * rows + row] = data[row * columns + column]!;
+  return { rows: columns, columns: rows, data: turned };
+}
 
 /** y[..., r, ...] = sum over c of matrix[r, c] x[..., c, ...], along one axis. */
 export function alongAxis(x: Value, axis: number, matrix: AxisMatrix): Value {

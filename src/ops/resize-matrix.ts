@@ -68,8 +68,10 @@ function taps(place: number, axis: AxisResize): { first: number; weights: readon
   const step = axis.antialias ? Math.min(axis.scale, 1) : 1;
   const first = Math.floor(place - reach / step) + 1;
   const count = Math.ceil(place + reach / step) - first;
-  const weights = Array.from({ length: count }, (_, tap) => weight(Math.abs(first + tap - place) * step, axis.cubic));
-  const total = step < 1 ? weights.reduce((sum, each) => sum + each, 0) : 1;
+  const weights: number[] = [];
+  for (let tap = first; tap < first + count; tap++) weights.push(weight(Math.abs(tap - place) * step, axis.cubic));
+  if (step === 1) return { first, weights };
+  const total = weights.reduce((sum, each) => sum + each, 0);
   return { first, weights: weights.map((each) => each / total) };
 }
 
@@ -102,12 +104,12 @@ export function resizeMatrix(axis: AxisResize): AxisMatrix {
     if (isOutside(place, axis)) continue;
     const { first, weights } = taps(place, axis);
     const excludes = axis.excludeOutside && (axis.mode === "cubic" || axis.antialias);
-    const excluded = (tap: number) => excludes && (tap < 0 || tap >= input);
-    const kept = weights.map((weight, tap) => (excluded(first + tap) ? 0 : weight));
-    const total = axis.excludeOutside ? kept.reduce((sum, weight) => sum + weight, 0) : 1;
-    kept.forEach((weight, tap) => {
-      data[row * input + Math.min(Math.max(first + tap, 0), input - 1)]! += weight / total;
-    });
+    const isExcluded = (tap: number) => excludes && (first + tap < 0 || first + tap >= input);
+    const total = axis.excludeOutside
+      ? weights.reduce((sum, weight, tap) => (isExcluded(tap) ? sum : sum + weight), 0)
+      : 1;
+    for (let tap = 0; tap < weights.length; tap++)
+      if (!isExcluded(tap)) data[row * input + Math.min(Math.max(first + tap, 0), input - 1)]! += weights[tap]! / total;
   }
   return { rows: output, columns: input, data };
 }

@@ -201,6 +201,36 @@ function nest(model: ModelProto, random: Random): void {
   nodes[nodes.indexOf(node)] = call;
 }
 
+/** Inputs and weights become constants, so that reading the file computes all that it says. */
+function makeConstant(model: ModelProto, random: Random): void {
+  const graph = model.graph!;
+  const constants = graph.input.flatMap(({ name, type }) => {
+    const { elemType = 0, shape } = type?.tensorType ?? {};
+    const dims = shape?.dim.map(({ value }) => (value.case === "dimValue" ? value.value : 2n)) ?? [];
+    const size = dims.reduce((product, length) => product * length, 1n);
+    const width = { 1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8 }[elemType] ?? 4;
+    if (size < 0n || size > 10_000n) return [];
+    const rawData = Uint8Array.from({ length: Number(size) * width }, (_, at) =>
+      at % width === 0 ? random.integer(0, 1) : 0,
+    );
+    return [create(TensorProtoSchema, { name, dataType: elemType, dims, rawData })];
+  });
+  const stored = [...constants, ...graph.initializer];
+  const names = new Set(stored.map(({ name }) => name));
+  graph.initializer = [];
+  graph.input = graph.input.filter(({ name }) => !names.has(name));
+  graph.node.unshift(
+    ...stored.map((tensor) => {
+      const attribute = [create(AttributeProtoSchema, { name: "value", type: 4, t: tensor })];
+      return create(NodeProtoSchema, { opType: "Constant", output: [tensor.name], attribute });
+    }),
+  );
+  const dim = [{ value: { case: "dimValue" as const, value: 1n } }];
+  graph.input.push(
+    create(ValueInfoProtoSchema, { name: "unused", type: { tensorType: { elemType: 1, shape: { dim } } } }),
+  );
+}
+
 function mutate(model: ModelProto, random: Random): void {
   const bodies = [...bodiesOf(model)];
   const texts = bodies.flatMap(({ node }) => node.flatMap(({ input, output }) => [...input, ...output]));
@@ -236,6 +266,7 @@ export const onnx = (seeds: readonly ModelProto[]): Format => ({
   name: "onnx",
   make: (random) => {
     const model = clone(ModelProtoSchema, random.pick(seeds));
+    if (random.integer(0, 5) === 0) makeConstant(model, random);
     for (let count = random.integer(1, 3); count > 0; count--) mutate(model, random);
     const bytes = toBinary(ModelProtoSchema, model);
     return random.integer(0, 7) === 0 ? mutateBytes(bytes, random) : bytes;
