@@ -61,8 +61,14 @@ const longestHeader = 100_000_000;
  * Half precision (F16, BF16) is read as float32.
  * @param subject what to call the file in errors
  * @throws StriateError naming the tensor and field at fault
+ *
+ * @example
+ * import { decodeSafetensors, encodeSafetensors, tensor } from "striate";
+ *
+ * const bytes = encodeSafetensors(new Map([["conv1.bias", tensor([0.5, 1])]]));
+ * console.assert(decodeSafetensors(bytes).get("conv1.bias")!.size === 2);
  */
-export function decodeSafetensors(bytes: Uint8Array, subject: string): Map<string, Tensor> {
+export function decodeSafetensors(bytes: Uint8Array, subject = "safetensors"): Map<string, Tensor> {
   const { header, start } = readHeader(bytes, subject);
   checkMetadata(header, subject);
   const entries = [...header]
