@@ -1,7 +1,6 @@
 /** Pooling composed of other operators: across channels, against aliasing, in the frequency domain. */
 import { StriateError } from "../errors.ts";
 import { constant, type Value } from "../graph/value.ts";
-import { formatShape } from "../tensor/shape.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { type AxisMatrix, alongAxis } from "./along.ts";
 import { conv } from "./conv.ts";
@@ -11,16 +10,10 @@ import type { ReduceOptions } from "./core/reduce.ts";
 import { reshape, shapeOf, vector } from "./core/shape.ts";
 import { lengthsOf, padBorders } from "./spatial.ts";
 
-/** The number of channels, which must be known. */
-function channelsOf(subject: string, { shape }: Value): number {
-  if (typeof shape[1] === "number") return shape[1];
-  throw new StriateError({ subject, found: formatShape(shape), expected: "a known number of channels along axis 1" });
-}
-
 /** Every `size` neighbouring channels reduced to one: [batch, channels, ...] to [batch, channels / size, ...]. */
 export function overChannels(x: Value, size: number, reduce: (x: Value, options: ReduceOptions) => Value): Value {
-  const channels = channelsOf("channelPool", x);
-  if (channels % size !== 0)
+  const [channels] = lengthsOf("channelPool", x, 1, 2);
+  if (channels! % size !== 0)
     throw new StriateError({
       subject: "channelPool",
       found: `${channels} channels by ${size}`,
@@ -30,7 +23,7 @@ export function overChannels(x: Value, size: number, reduce: (x: Value, options:
   const rank = x.shape.length;
   const batch = slice(lengths, { axis: 0, start: 0, end: 1 });
   const spatial = rank > 2 ? [slice(lengths, { axis: 0, start: 2, end: rank })] : [];
-  return reduce(reshape(x, concat([batch, vector([channels / size, size]), ...spatial], 0)), { axes: [2] });
+  return reduce(reshape(x, concat([batch, vector([channels! / size, size]), ...spatial], 0)), { axes: [2] });
 }
 
 /** One row of Pascal's triangle, as fractions: the blur of so many taps. */
@@ -49,11 +42,11 @@ export function blurPool(x: Value, taps: number, stride: readonly number[]): Val
   const subject = "blurPool";
   if (!Number.isInteger(taps) || taps < 1 || taps > 7)
     throw new StriateError({ subject, found: `a filter of ${taps}`, expected: "1 to 7 taps" });
-  const channels = channelsOf(subject, x);
+  const [channels] = lengthsOf(subject, x, 1, 2);
   const row = binomial(taps);
   const filter = stride.reduce<readonly number[]>((all) => all.flatMap((each) => row.map((part) => each * part)), [1]);
-  const every = Array.from({ length: channels }, () => filter).flat();
-  const weights = constant(tensor(every, [channels, 1, ...stride.map(() => taps)], x.dtype));
+  const every = Array.from({ length: channels! }, () => filter).flat();
+  const weights = constant(tensor(every, [channels!, 1, ...stride.map(() => taps)], x.dtype));
   const before = Math.floor((taps - 1) / 2);
   const pads = stride.map(() => [before, taps - 1 - before] as const);
   const padded = taps === 1 ? x : padBorders(x, pads, "reflect");

@@ -18,8 +18,8 @@ import { averagePool, MaxPool, type PoolAttributes, poolAxes, withOverhang } fro
 import { padsOf, slide } from "./window.ts";
 
 /** The lengths of axes that must be known. */
-export function lengthsOf(subject: string, x: Value, from: number): readonly number[] {
-  const lengths = x.shape.slice(from);
+export function lengthsOf(subject: string, x: Value, from: number, to?: number): readonly number[] {
+  const lengths = x.shape.slice(from, to);
   const unknown = lengths.find((length) => typeof length === "string");
   if (unknown !== undefined)
     throw new StriateError({
@@ -207,7 +207,7 @@ const patchAttributes = (channels: number, { kernel, stride, dilation, padding }
 
 /** Patches as columns (Algorithm 1): [batch, channels, ...] to [batch, channels * taps, positions]. */
 export function unfold(x: Value, options: PatchOptions): Value {
-  const [channels] = lengthsOf("unfold", x, 1);
+  const [channels] = lengthsOf("unfold", x, 1, 2);
   const columns = conv(x, pickers(channels!, options.kernel, x.dtype), undefined, patchAttributes(channels!, options));
   return reshape(columns, [0, channels! * sizeOf(options.kernel), -1]);
 }
