@@ -1,4 +1,5 @@
 /** Functions from graph to graph. */
+import { StriateError } from "../errors.ts";
 import { type Tensor, tensor, zeros } from "../tensor/tensor.ts";
 import { dimensionsOf } from "./dimensions.ts";
 import { type Graph, makeGraph, nodesOf, type Update } from "./graph.ts";
@@ -102,5 +103,15 @@ export function foldNode(node: Node): readonly Value[] | undefined {
   const shapes = (values: readonly (Value | undefined)[]) => values.map((value) => value?.shape as readonly number[]);
   const work = node.op.macs?.({ inputs: shapes(node.inputs), outputs: shapes(node.outputs) }, node.attributes) ?? 0;
   if (!(work <= mostWork)) return undefined;
-  return constants(node.op.evaluate(node.inputs.map(constantOf), node.attributes));
+  return constants(evaluated(node));
+}
+
+/** What a node computes of constants; numbers that its loops trip over are said to be the operands' fault. */
+function evaluated({ op, inputs, attributes }: Node): readonly Tensor[] {
+  try {
+    return op.evaluate(inputs.map(constantOf), attributes);
+  } catch (cause) {
+    if (cause instanceof StriateError) throw cause;
+    throw new StriateError({ subject: op.name, found: `operands that it cannot take (${cause})`, cause });
+  }
 }

@@ -47,6 +47,7 @@ describe("Tensor", () => {
     expect(values.cast("int64").toArray()).toEqual([-1, 0, 0, 2]);
     expect(values.cast("bool").toArray()).toEqual([1, 0, 1, 1]);
     expect(values.cast("float32")).toBe(values);
+    expect(tensor([Infinity, Number.NaN]).cast("int64").data).toEqual(new BigInt64Array(2).fill(-(2n ** 63n)));
     const large = new Tensor("int64", [1], new BigInt64Array([2n ** 60n + 1n]));
     expect(large.cast("uint64").data[0]).toBe(2n ** 60n + 1n);
   });

@@ -61,13 +61,13 @@ export class Tensor {
     return new Tensor(this.dtype, shape, this.data);
   }
 
-  /** A copy in another element type; floats are truncated towards zero when made integers. */
+  /** A copy in another element type; floats are truncated towards zero when made integers, -2^63 where they are infinite. */
   cast(dtype: DType): Tensor {
     if (dtype === this.dtype) return this;
     const data = allocate(dtype, this.size);
     for (let index = 0; index < data.length; index++) {
       const value = this.data[index]!;
-      if (isBigInt(dtype)) data[index] = typeof value === "bigint" ? value : BigInt(Math.trunc(value));
+      if (isBigInt(dtype)) data[index] = typeof value === "bigint" ? value : wholeOf(value);
       else if (dtype === "bool") data[index] = Number(value) === 0 ? 0 : 1;
       else data[index] = Number(value);
     }
@@ -80,6 +80,9 @@ export class Tensor {
     return new Tensor(this.dtype, [to - from, ...this.shape.slice(1)], this.data.subarray(from * row, to * row));
   }
 }
+
+/** A float as a 64-bit integer; what is no number or infinite is -2^63, as processors have it. */
+const wholeOf = (value: number): bigint => (Number.isFinite(value) ? BigInt(Math.trunc(value)) : -(2n ** 63n));
 
 /**
  * A tensor from numbers, with the shape given or a vector's.
