@@ -28,7 +28,6 @@ describe("the ONNX standard's own cases", () => {
 
   test.each([reference, ort])(
     "pass on $name, but for the misses that are listed",
-    { timeout: 300_000 },
     async (engine) => {
       const names = readdirSync(folder);
       expect(names.length).toBe(783);
@@ -42,6 +41,7 @@ describe("the ONNX standard's own cases", () => {
       expect(Object.keys(misses).filter((name) => !failures.has(name))).toEqual([]);
       expect(names.length - failures.size).toBe(776);
     },
+    300_000,
   );
 
   test.each([
