@@ -73,10 +73,11 @@ export function keypointHeatmaps(
  * J. Tompson et al., "Joint training of a convolutional network and a graphical model for human pose estimation", NeurIPS 2014.
  *
  * @example
- * import { conv2d, heatmapRegression, Model, readKeypoints } from "striate";
+ * import { adam, conv2d, heatmapRegression, Model, step, withLoss } from "striate";
  *
  * const model = Model.build(conv2d({ channels: 5, kernel: 3, padding: "same" }), { name: "points", input: [1, 32, 32] });
- * const loss = heatmapRegression({ sigma: 1.5 });
+ * const { graph } = step(withLoss(model.graph, heatmapRegression({ sigma: 1.5 })), adam());
+ * console.assert(graph.inputs.map(({ shape }) => shape.join("x")).join() === "batchx1x32x32,batchx5x3,");
  */
 export function heatmapRegression({ sigma = 2 }: HeatmapOptions = {}): Loss {
   const subject = "heatmapRegression";

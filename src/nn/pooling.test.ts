@@ -1,14 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../test/check/compare.ts";
-import { distinct, uniform } from "../../test/check/draw.ts";
+import { awayFromZero, distinct, uniform } from "../../test/check/draw.ts";
 import { checkLayer, evaluateLayer, type LayerCase } from "../../test/check/layer.ts";
 import { elementAt, plainConvolution, tensorOf } from "../../test/check/plain.ts";
+import { gradientsOf } from "../autodiff/gradient.ts";
 import { linesData } from "../data/lines.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { evaluateGraph } from "../engine/reference.ts";
 import { makeGraph } from "../graph/graph.ts";
 import { type Dimension, inputValue } from "../graph/value.ts";
 import { Model } from "../models/model.ts";
+import { reduceSum } from "../ops/core/reduce.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { full, type Tensor, tensor } from "../tensor/tensor.ts";
 import { fit } from "../train/fit.ts";
@@ -70,6 +72,7 @@ describe("pooling layers", () => {
     row("lpPool, p 3, with padding", lpPool({ p: 3, kernel: 2, padding: [1, 0], ceil: true }), [2, 4, 5], [2, 3, 3]),
     row("lpPool of a volume, p 1.5", lpPool({ p: 1.5, kernel: 2 }), [1, 2, 4, 2], [1, 1, 2, 1]),
     row("lpPool, p 1", lpPool({ p: 1, kernel: 2 }), [1, 2, 4], [1, 1, 2]),
+    row("lpPool, p 1/2", lpPool({ p: 0.5, kernel: 2 }), [1, 2, 4], [1, 1, 2], { draw: awayFromZero() }),
     row("globalAveragePool", globalAveragePool(), [3, 2, 4], [3]),
     row("globalMaxPool", globalMaxPool(), [3, 2, 4], [3], apart),
     row("globalMaxPool of a volume", globalMaxPool(), [2, 2, 3, 2], [2], apart),
@@ -207,6 +210,24 @@ describe("anti-aliased pooling", () => {
     });
   });
 
+  test("max pooling changes less when its input moves by one: the paper's own example", () => {
+    const signal = (shift: number) =>
+      tensor(
+        Array.from({ length: 24 }, (_, place) => ((place + shift) % 4 < 2 ? 0 : 1)),
+        [1, 1, 24],
+      );
+    const inside = (layer: Layer, shift: number) => run(layer, signal(shift)).toArray().slice(2, 8);
+    const [plain, blurred] = [maxPool1d({ kernel: 2 }), maxBlurPool({ kernel: 2, taps: 3 })];
+    expect([inside(plain, 0), inside(plain, 1)]).toEqual([
+      [0, 1, 0, 1, 0, 1],
+      [1, 1, 1, 1, 1, 1],
+    ]);
+    expect([inside(blurred, 0), inside(blurred, 1)]).toEqual([
+      [0.5, 1, 0.5, 1, 0.5, 1],
+      [0.75, 0.75, 0.75, 0.75, 0.75, 0.75],
+    ]);
+  });
+
   test("max pooling is dense, then blurred; a strided convolution too, after its activation", () => {
     const parts = sequential({ max: maxPool2d({ kernel: 2, stride: 1 }), blur: blurPool({ taps: 4, stride: 2 }) });
     expect(run(maxBlurPool({ kernel: 2, taps: 4 }), flat).toArray()).toEqual(run(parts, flat).toArray());
@@ -216,6 +237,17 @@ describe("anti-aliased pooling", () => {
     const dense = plainConvolution(x, variables.get("weight")!, variables.get("bias"), plain);
     expectClose("blurConv", y, run(sequential({ relu: relu(), blur: blurPool() }), dense), { relative: 1e-6 });
   });
+});
+
+test("an L_p norm of zeros has no gradient, not one that is no number", () => {
+  for (const p of [0.5, 1, 1.5, 2, 3]) {
+    const x = inputValue("x", { dtype: "float32", shape: [1, 1, 4] });
+    const y = lpPool({ p, kernel: 2 })(x, new Scope());
+    const [dx] = gradientsOf(reduceSum(y), [x]);
+    const zeros = new Map([["x", full([1, 1, 4], 0)]]);
+    const found = evaluateGraph(makeGraph([x], { dx: dx! }), zeros).outputs.get("dx")!;
+    expect(found.toArray().map(Math.abs)).toEqual([0, 0, 0, 0]);
+  }
 });
 
 describe("stochastic pooling", () => {

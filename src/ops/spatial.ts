@@ -70,7 +70,11 @@ function normOf(subject: string, p: number) {
   return {
     power: (x: Value): Value => {
       if (!isFloat(x.dtype)) throw new StriateError({ subject, found: x.dtype, expected: "floats" });
-      return p === 1 ? abs(x) : p === 2 ? mul(x, x) : pow(abs(x), p);
+      if (p === 1 || p === 2) return p === 1 ? abs(x) : mul(x, x);
+      if (p > 1) return pow(abs(x), p);
+      // The slope of |x|^p at 0 is infinite here; 0 takes its place.
+      const isZero = equal(x, 0);
+      return where(isZero, 0, pow(abs(where(isZero, 1, x)), p));
     },
     root: (sum: Value): Value => {
       const isEmpty = equal(sum, 0);
