@@ -5,39 +5,8 @@ import { nextName } from "../../onnx/names.ts";
 import { Moved } from "../../platform/calls.ts";
 import { serve } from "../../platform/worker.ts";
 import type { DType, TypedArray } from "../../tensor/dtype.ts";
+import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "../protocol.ts";
 import { runtime } from "./runtime.ts";
-
-/** A tensor as it crosses between threads. */
-export interface PlainTensor {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly data: TypedArray;
-}
-
-export type PlainTensors = Readonly<Record<string, PlainTensor>>;
-
-export interface OpenRequest {
-  readonly program: number;
-  readonly model: Uint8Array;
-  readonly threads: number;
-  readonly variables: PlainTensors;
-  /** The variables that runs change. */
-  readonly updates: readonly string[];
-  readonly outputs: readonly string[];
-  readonly finite: readonly string[];
-}
-
-export interface RunRequest {
-  readonly program: number;
-  readonly feeds: PlainTensors;
-  /** The buffers that feeds came in, to be sent back. */
-  readonly lent: ArrayBuffer[];
-}
-
-export interface RunAnswer {
-  readonly outputs: PlainTensors;
-  readonly lent: readonly ArrayBuffer[];
-}
 
 type RuntimeTensors = Map<string, RuntimeTensor>;
 

@@ -1,6 +1,6 @@
 /** Feeds cross to the engine's thread in buffers that come back with the answer: one copy each, and no new memory. */
-import type { Tensor } from "../../tensor/tensor.ts";
-import type { PlainTensor } from "./worker.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { PlainTensor } from "./protocol.ts";
 
 /** Bytes below which the copy that a message makes by itself is the cheaper one. */
 const small = 4096;

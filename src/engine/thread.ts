@@ -1,0 +1,186 @@
+/** An engine in a thread of its own: the near end, whatever runs at the far one. */
+import { StriateError } from "../errors.ts";
+import { type Graph, nodesOf } from "../graph/graph.ts";
+import { checkMemory } from "../graph/memory.ts";
+import { bind } from "../graph/rewrite.ts";
+import { encode } from "../onnx/encode.ts";
+import type { Peer } from "../platform/calls.ts";
+import { coreCount } from "../platform/worker.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import {
+  type CompileOptions,
+  checkRead,
+  checkTensor,
+  checkVariables,
+  checkWritten,
+  type Engine,
+  MemoryGuard,
+  memoryLimit,
+  type Program,
+  type Tensors,
+} from "./engine.ts";
+import { Ferry } from "./ferry.ts";
+import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "./protocol.ts";
+
+const plain = (tensors: Iterable<readonly [string, Tensor]>): PlainTensors =>
+  Object.fromEntries([...tensors].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]));
+
+const tensors = (given: unknown): Map<string, Tensor> =>
+  new Map(
+    Object.entries(given as Record<string, PlainTensor>).map(([name, { dtype, shape, data }]) => [
+      name,
+      new Tensor(dtype, shape, data),
+    ]),
+  );
+
+class ThreadProgram implements Program {
+  readonly #far: FarEnd;
+  readonly #worker: Peer;
+  readonly #program: number;
+  readonly #graph: Graph;
+  readonly #lowered: Graph;
+  readonly #options: CompileOptions;
+  readonly #memory: MemoryGuard;
+  readonly #ferry = new Ferry();
+  #disposed = false;
+  /** The variables of a program that does not change them: the session has them as constants. */
+  #fixed: Tensors | undefined;
+
+  constructor(far: FarEnd, worker: Peer, program: number, graph: Graph, options: CompileOptions) {
+    this.#far = far;
+    this.#worker = worker;
+    this.#program = program;
+    this.#graph = graph;
+    const limit = memoryLimit(options);
+    checkMemory(graph, limit);
+    this.#lowered = far.lower(graph);
+    this.#memory = new MemoryGuard(this.#lowered, limit);
+    this.#options = options;
+  }
+
+  /**
+   * Makes the far end's program. Weights that no run changes are constants to it: it arranges them once, for speed.
+   */
+  async open(variables: Tensors): Promise<void> {
+    const changes = this.#graph.updates.length > 0;
+    if (!changes) this.#fixed = variables;
+    const request: OpenRequest = {
+      program: this.#program,
+      model: encode(this.#lowered, this.#far.takesConstants ? { variables: this.#fixed } : {}),
+      threads: this.#options.threads ?? coreCount(),
+      variables: changes || !this.#far.takesConstants ? plain(variables) : {},
+      updates: this.#graph.updates.map(({ variable }) => variable.source.name),
+      outputs: [...this.#graph.outputs.keys()],
+      finite: this.#options.finite ?? [],
+    };
+    try {
+      await this.#worker.call("open", request);
+    } catch (cause) {
+      if (cause instanceof StriateError) throw cause;
+      const operators = [...new Set(nodesOf(this.#lowered).map((node) => node.op.name))].join(", ");
+      throw new StriateError({
+        subject: this.#far.title,
+        found: `a graph that it refuses (${(cause as Error).message}); its operators are ${operators}`,
+        cause,
+      });
+    }
+  }
+
+  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors> {
+    const lent: ArrayBuffer[] = [];
+    const checked = this.#graph.inputs.map((input) => {
+      const { name } = input.source;
+      return [name, checkTensor("run", feeds[name], input)] as const;
+    });
+    this.#memory.check(feeds);
+    const loaded = Object.fromEntries(checked.map(([name, tensor]) => [name, this.#ferry.load(tensor, lent)]));
+    const request: RunRequest = { program: this.#program, feeds: loaded, lent };
+    const answer = (await this.#worker.call("run", request, lent).catch((cause) => {
+      if (cause instanceof StriateError) throw cause;
+      const found = `a run that it gives up (${(cause as Error).message})`;
+      throw new StriateError({ subject: this.#far.title, found, cause });
+    })) as RunAnswer;
+    this.#ferry.unload(answer.lent);
+    return tensors(answer.outputs);
+  }
+
+  async read(names?: readonly string[]): Promise<Map<string, Tensor>> {
+    const fixed = this.#fixed;
+    const asked = checkRead(this.#graph, names);
+    if (fixed) return new Map(asked.map((name) => [name, fixed.get(name)!]));
+    return tensors(await this.#worker.call("read", { program: this.#program, names: asked }));
+  }
+
+  async revert(): Promise<void> {
+    if (!this.#fixed) await this.#worker.call("revert", { program: this.#program });
+  }
+
+  async write(variables: Tensors): Promise<void> {
+    checkWritten(this.#graph, variables);
+    if (this.#disposed) throw new StriateError({ subject: "write", found: "a program that was disposed of" });
+    if (!this.#fixed) {
+      await this.#worker.call("write", { program: this.#program, variables: plain(variables) });
+      return;
+    }
+    const held = this.#fixed;
+    const next = new Map([...held, ...variables]);
+    if ([...next].some(([name, tensor]) => tensor !== held.get(name))) await this.open(next);
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#worker.call("dispose", { program: this.#program });
+  }
+}
+
+/** What differs between engines that run in threads of their own. */
+export interface FarEnd {
+  readonly name: string;
+  /** What people call it. */
+  readonly title: string;
+  /** Starts its thread. */
+  start(): Peer;
+  /** Asks the thread, once it has started, what lowering depends on. */
+  ask?(worker: Peer): Promise<void>;
+  lower(graph: Graph): Graph;
+  /** Whether weights that no run changes are sent with the model, as constants. */
+  readonly takesConstants: boolean;
+}
+
+/** Its thread starts with the first program and does not keep a process alive. */
+export class ThreadEngine implements Engine {
+  readonly name: string;
+  readonly #far: FarEnd;
+  #worker: Peer | undefined;
+  #asked: Promise<void> | undefined;
+  #programs = 0;
+
+  constructor(far: FarEnd) {
+    this.name = far.name;
+    this.#far = far;
+  }
+
+  lower(graph: Graph): Graph {
+    return this.#far.lower(graph);
+  }
+
+  async compile(graph: Graph, variables: Tensors, options: CompileOptions = {}): Promise<Program> {
+    const bound = bind(graph, options.dimensions ?? {});
+    const held = checkVariables(bound, variables);
+    this.#worker ??= this.#far.start();
+    const worker = this.#worker;
+    this.#asked ??= this.#far.ask?.(worker);
+    await this.#asked;
+    const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, options);
+    await program.open(held);
+    return program;
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#asked = undefined;
+    await worker?.call("close", undefined).catch(() => {});
+    await worker?.stop();
+  }
+}
