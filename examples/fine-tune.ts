@@ -8,7 +8,7 @@ const train = await folderDataset("data/pictures/train", { preprocessing });
 const test = await folderDataset("data/pictures/test", { preprocessing });
 console.log("before", (await evaluate(network, test).result).top1);
 const augment = [randomCrop({ padding: 4 }), randomFlip()];
-const options = { epochs: 4, learningRate: 0.02, schedule: "cosine", augment, validation: test, seed: 1 } as const;
+const options = { epochs: 2, learningRate: 0.01, schedule: "cosine", augment, validation: test, seed: 1 } as const;
 const run = fit(network, train, options);
 for await (const event of run) if (event.kind === "epoch") console.log(event.epoch, event.validation?.top1);
 await (await run.result).model.save("data/tuned.onnx"); // preprocessing and class names go with it

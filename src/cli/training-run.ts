@@ -37,8 +37,8 @@ export interface TrainOptions extends CommonOptions, SettingOptions, StatisticsO
 /** For models without a recipe of their own: they were trained before. */
 const plainRecipe: Recipe = {
   optimiser: "sgd",
-  batchSize: 128,
-  learningRate: 0.02,
+  batchSize: 64,
+  learningRate: 0.01,
   weightDecay: 5e-4,
   schedule: "cosine",
 };

@@ -12,8 +12,8 @@ import { optimiserNames } from "../training-settings.ts";
 
 const notes = `Ctrl-C stops after the current step and keeps what was trained.
 What is not given is the network's own recipe; for an .onnx file, SGD with
-momentum 0.9 and weight decay 0.0005 at 0.02 falling along a cosine, in batches
-of 128. --augment crop shifts by up to an eighth of the size, black at the
+momentum 0.9 and weight decay 0.0005 at 0.01 falling along a cosine, in batches
+of 64. --augment crop shifts by up to an eighth of the size, black at the
 border; flip mirrors half of the images, left for right.
 
 ${catalogHelp()}`;
@@ -24,7 +24,7 @@ export const makeCommand = (finish: Finish): Command =>
       seedOf: "first weights, order and changes of images, dropout",
       examples: [
         "striate train --model lenet5 --data mnist:data/mnist --epochs 5 \\\n      --out runs/digits",
-        "striate train --model resnet20.onnx --data folder:pictures \\\n      --augment crop,flip --epochs 4 --out runs/tuned",
+        "striate train --model resnet20.onnx --data folder:pictures \\\n      --augment crop,flip --epochs 2 --out runs/tuned",
       ],
       notes: `${notes}\n${engineNote}`,
     },
