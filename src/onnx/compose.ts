@@ -253,6 +253,12 @@ const centerCropPad: Composition = (form) => {
   return [pad(value, pads)];
 };
 
+/** Batch normalisation by the batch's statistics, as files said it that had five outputs. */
+const batchNormalisationWithSaved: Composition = (form) => {
+  const [y, mean, variance] = apply(opOf("BatchNormalization"), form.inputs, { ...form.attributes, training_mode: 1 });
+  return [y!, mean!, variance!, mean!, variance!];
+};
+
 /** A dropout that also says what it kept: all, outside training. */
 const dropoutWithMask: Composition = (form) => {
   const x = first(form);
@@ -317,6 +323,7 @@ const castLike: Composition = (form) => {
 
 /** By the name of an operator of the standard domain. */
 export const compositions: ReadonlyMap<string, Composition> = new Map<string, Composition>([
+  ["BatchNormalizationWithSaved", batchNormalisationWithSaved],
   ["CastLike", castLike],
   ["CenterCropPad", centerCropPad],
   ["Constant", (form) => [constant(constantTensor(form))]],

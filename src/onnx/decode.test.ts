@@ -1,122 +1,13 @@
-import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
+import { type FunctionText, file, type GraphText, type NodeText } from "../../test/check/onnx-file.ts";
 import { evaluateGraph } from "../engine/reference.ts";
 import { StriateError } from "../errors.ts";
 import { nodesOf, printGraph } from "../graph/graph.ts";
 import { bind } from "../graph/rewrite.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { decode } from "./decode.ts";
-import { type AttributeProto, AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema } from "./generated/onnx_pb.ts";
 
-type Attribute = number | string | readonly number[] | Graph;
-interface NodeText {
-  readonly op: string;
-  readonly in: readonly string[];
-  readonly out: readonly string[];
-  readonly attributes?: Readonly<Record<string, Attribute>>;
-  readonly references?: Readonly<Record<string, string>>;
-  readonly domain?: string;
-}
-interface Graph {
-  readonly nodes: readonly NodeText[];
-  readonly outputs: readonly string[];
-  readonly initializers?: Readonly<Record<string, readonly number[]>>;
-  readonly integers?: Readonly<Record<string, readonly number[]>>;
-}
-
-function attributeOf(name: string, value: Attribute): AttributeProto {
-  if (typeof value === "string")
-    return create(AttributeProtoSchema, { name, type: 3, s: new TextEncoder().encode(value) });
-  if (typeof value === "number" && !Number.isInteger(value))
-    return create(AttributeProtoSchema, { name, type: 1, f: value });
-  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: 2, i: BigInt(value) });
-  if ("nodes" in value) return create(AttributeProtoSchema, { name, type: 5, g: graphOf(value) });
-  return create(AttributeProtoSchema, { name, type: 7, ints: value.map(BigInt) });
-}
-
-const nodeOf = (node: NodeText) => ({
-  opType: node.op,
-  domain: node.domain ?? "",
-  name: node.out[0]!,
-  input: [...node.in],
-  output: [...node.out],
-  attribute: [
-    ...Object.entries(node.attributes ?? {}).map(([name, value]) => attributeOf(name, value)),
-    ...Object.entries(node.references ?? {}).map(([name, refAttrName]) =>
-      create(AttributeProtoSchema, { name, refAttrName }),
-    ),
-  ],
-});
-
-const graphOf = ({ nodes, outputs, initializers = {}, integers = {} }: Graph, inputs: Inputs = {}) =>
-  create(GraphProtoSchema, {
-    node: nodes.map(nodeOf),
-    output: outputs.map((name) => ({ name })),
-    initializer: [
-      ...Object.entries(initializers).map(([name, data]) => ({
-        name,
-        dataType: 1,
-        dims: [BigInt(data.length)],
-        floatData: [...data],
-      })),
-      ...Object.entries(integers).map(([name, data]) => ({
-        name,
-        dataType: 7,
-        dims: [BigInt(data.length)],
-        int64Data: data.map(BigInt),
-      })),
-    ],
-    input: Object.entries(inputs).map(([name, shape]) => ({
-      name,
-      type: {
-        tensorType: {
-          elemType: 1,
-          shape: {
-            dim: shape.map((each) =>
-              typeof each === "number"
-                ? { value: { case: "dimValue" as const, value: BigInt(each) } }
-                : { value: { case: "dimParam" as const, value: each } },
-            ),
-          },
-        },
-      },
-    })),
-  });
-
-type Inputs = Readonly<Record<string, readonly (number | string)[]>>;
-
-interface FunctionText {
-  readonly name: string;
-  readonly in: readonly string[];
-  readonly out: readonly string[];
-  readonly nodes: readonly NodeText[];
-}
-
-const file = (version: number, graph: Graph, inputs: Inputs, functions: readonly FunctionText[] = []) =>
-  toBinary(
-    ModelProtoSchema,
-    create(ModelProtoSchema, {
-      irVersion: 8n,
-      opsetImport: [
-        { domain: "", version: BigInt(version) },
-        { domain: "own", version: 1n },
-      ],
-      graph: graphOf(graph, inputs),
-      functions: functions.map((each) => ({
-        name: each.name,
-        domain: "own",
-        input: [...each.in],
-        output: [...each.out],
-        node: each.nodes.map(nodeOf),
-        opsetImport: [
-          { domain: "", version: BigInt(version) },
-          { domain: "own", version: 1n },
-        ],
-      })),
-    }),
-  );
-
-const one = (op: string, attributes: NodeText["attributes"] = {}, more: readonly string[] = []): Graph => ({
+const one = (op: string, attributes: NodeText["attributes"] = {}, more: readonly string[] = []): GraphText => ({
   nodes: [{ op, in: ["x", ...more], out: ["y"], attributes }],
   outputs: ["y"],
 });
@@ -154,7 +45,7 @@ describe("older operator sets mean what they meant", () => {
 });
 
 describe("shape arithmetic", () => {
-  const chain: Graph = {
+  const chain: GraphText = {
     nodes: [
       { op: "Shape", in: ["x"], out: ["shape"] },
       { op: "Gather", in: ["shape", "zero"], out: ["batch"] },
@@ -181,8 +72,8 @@ describe("shape arithmetic", () => {
   });
 
   test("decides an If", () => {
-    const branch = (op: string): Graph => ({ nodes: [{ op, in: ["x"], out: ["z"] }], outputs: ["z"] });
-    const graph: Graph = {
+    const branch = (op: string): GraphText => ({ nodes: [{ op, in: ["x"], out: ["z"] }], outputs: ["z"] });
+    const graph: GraphText = {
       nodes: [
         { op: "Size", in: ["x"], out: ["size"] },
         { op: "Greater", in: ["size", "four"], out: ["is"] },
@@ -203,7 +94,7 @@ describe("functions of a file", () => {
     out: ["b"],
     nodes: [{ op: "LeakyRelu", in: ["a"], out: ["b"], references: { alpha: "slope" } }],
   };
-  const call = (name: string): Graph => ({
+  const call = (name: string): GraphText => ({
     nodes: [{ op: name, domain: "own", in: ["x"], out: ["y"], attributes: { slope: 0.5 } }],
     outputs: ["y"],
   });
@@ -241,7 +132,7 @@ describe("functions of a file", () => {
 
 describe("initialisers", () => {
   test("an Identity of one, by a parameter's name, is a parameter of its own", () => {
-    const graph: Graph = {
+    const graph: GraphText = {
       nodes: [
         { op: "Identity", in: ["bn1.bias"], out: ["bn2.bias"] },
         { op: "Add", in: ["x", "bn1.bias"], out: ["a"] },
@@ -256,7 +147,7 @@ describe("initialisers", () => {
   });
 
   test("NonZero of a constant is one, of anything else refused", () => {
-    const graph: Graph = {
+    const graph: GraphText = {
       nodes: [
         { op: "NonZero", in: ["mask"], out: ["found"] },
         { op: "Squeeze", in: ["found", "first"], out: ["at"] },

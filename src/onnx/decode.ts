@@ -96,7 +96,9 @@ const twice = (subject: string, name: string) =>
 /** The names that nodes take as settings, numbers of the computation, or as statistics, which training gathers. */
 function operandsThatAre(kind: "settings" | "statistics", graph: GraphProto): Set<string> {
   const names = new Set<string>();
-  for (const node of graph.node)
-    for (const operand of operatorOf(node)?.[kind] ?? []) names.add(node.input[operand] ?? "");
+  for (const node of graph.node) {
+    const operands = operatorOf(node)?.[kind] ?? (node.opType === "Upsample" ? [1] : []);
+    for (const operand of operands) names.add(node.input[operand] ?? "");
+  }
   return names;
 }

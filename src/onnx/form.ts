@@ -51,7 +51,7 @@ export function attributeValue(attribute: AttributeProto, place: string): Attrib
       : Number(value);
   switch (kindOf(attribute)) {
     case "float":
-      return attribute.f;
+      return shortest(attribute.f);
     case "int":
       return whole(attribute.i);
     case "string":
@@ -72,6 +72,15 @@ export function attributeValue(attribute: AttributeProto, place: string): Attrib
         "a number, a text, a list of them or a tensor",
       );
   }
+}
+
+/** The shortest decimal that is this number in single precision, which is what was meant: 1e-5, not 9.99999974737875e-6. */
+function shortest(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const candidate = Number(value.toPrecision(digits));
+    if (Math.fround(candidate) === value) return candidate;
+  }
+  return value;
 }
 
 /** The ranges of old slices, which may go as far as 64 bits do: to the end. */

@@ -245,6 +245,9 @@ export function upgraded(form: NodeForm): NodeForm {
 
 /** Forms of operators that are said by other operators. */
 const specialForms: Readonly<Record<string, (form: NodeForm) => Partial<NodeForm> | undefined>> = {
+  // Before operator set 14, training was said by more outputs, the last two of them for the runtime's own use.
+  BatchNormalization: ({ outputs, version }) =>
+    version < 14 && outputs > 1 ? { type: "BatchNormalizationWithSaved" } : undefined,
   Cast: ({ attributes: { to, ...others } }) =>
     to === 10 || to === 16 ? { attributes: { ...others, to: 1 } } : undefined,
   ConvTranspose: (form) => {

@@ -31,7 +31,9 @@ export interface NodeParts {
 export function nodeProto({ name, node, type, names, used }: NodeParts): NodeProto {
   const inputs = node.inputs.map((input) => (input ? names.get(input)! : ""));
   while (inputs.at(-1) === "") inputs.pop();
-  const asked = node.outputs.findLastIndex((output) => used.has(output)) + 1;
+  // Batch normalisation in ONNX's training mode must have all of its outputs.
+  const isTraining = node.attributes.training_mode === 1;
+  const asked = isTraining ? node.outputs.length : node.outputs.findLastIndex((output) => used.has(output)) + 1;
   const outputs = node.outputs.slice(0, Math.max(asked, node.op.leastOutputs ?? 0));
   return create(NodeProtoSchema, {
     name,
