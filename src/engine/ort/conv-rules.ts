@@ -9,7 +9,7 @@ import { gemm, matmul } from "../../ops/matmul.ts";
 import { padsOf, type WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { fixedSample, type LoweringRule, rows, type Target } from "./rule.ts";
+import { fixedSample, isConstant, type LoweringRule, rows, type Target } from "./rule.ts";
 import { type Blocks, blocksOf } from "./runtime-ops.ts";
 
 /** Whether a convolution's kernel covers its whole input, so that it is a matrix product. */
@@ -39,7 +39,7 @@ export const convRule: LoweringRule = (inputs, node, target) => {
     const product = gemm(rows(x!), rows(w!), { transB: 1 }, bias);
     return [reshape(product, [0, weight[0]!, ...sample.slice(1).map(() => 1)])];
   }
-  const kind = target.isConstant(w!) ? undefined : blockedKind(x!, weight, axes, attributes, target);
+  const kind = isConstant(w!, target) ? undefined : blockedKind(x!, weight, axes, attributes, target);
   if (!kind) return withPads(inputs, node, axes);
   const blocks = blocksOf(target.block);
   const [filters, channels, ...kernel] = weight as [number, number, number, number];
@@ -70,7 +70,7 @@ function byChannels(arranged: Value, [filters, channels, ...kernel]: Shape, { si
 }
 
 /** Positions in a batch from which on a convolution in blocks repays the rearranging of weights and maps. */
-const fewestPositions = 1024;
+const fewestPositions = 512;
 
 /**
  * Whether a convolution is the faster one in the runtime's blocked layout, with the rearranging counted: a depthwise one,
@@ -81,9 +81,11 @@ function blockedKind(
   [filters, groupChannels]: Shape,
   axes: readonly WindowAxis[],
   { group }: ConvAttributes,
-  { block, isConstant }: Target,
+  target: Target,
 ): "depthwise" | "dense" | undefined {
-  if (block === 0 || x.dtype !== "float32" || axes.length !== 2 || isPointwise(axes) || isConstant(x)) return undefined;
+  const { block } = target;
+  if (block === 0 || x.dtype !== "float32" || axes.length !== 2 || isPointwise(axes) || isConstant(x, target))
+    return undefined;
   if (group > 1) return groupChannels === 1 && group === filters && group % 4 === 0 ? "depthwise" : undefined;
   const [batch] = x.shape;
   const positions = typeof batch === "number" ? batch * sizeOf(axes.map(({ output }) => output)) : 0;

@@ -11,14 +11,12 @@ import { rules } from "./rules.ts";
  * @param block how many channels a block of the runtime's own layout has; by default it has no such layout
  */
 export function lower(graph: Graph, block = 0): Graph {
-  const isFixed = graph.updates.length === 0;
-  const isConstant = ({ source: { kind } }: Value) =>
-    kind === "constant" || (isFixed && (kind === "parameter" || kind === "state"));
+  const target = { block, training: graph.updates.length > 0 };
   let lowered = graph;
   for (let changed = true; changed; ) {
     changed = false;
     lowered = rewrite(lowered, (node, inputs) => {
-      const replacement = rules.get(node.op)?.(inputs, node, { block, isConstant }) ?? composed(node, inputs);
+      const replacement = rules.get(node.op)?.(inputs, node, target) ?? composed(node, inputs);
       changed ||= replacement !== undefined;
       return replacement;
     }).graph;

@@ -1,11 +1,13 @@
 /** Pooling and its gradients in ONNX Runtime. docs/engine.md says what was measured and why each is chosen. */
 import { constant, fixedShape, type Value } from "../../graph/value.ts";
 import { mul, sub } from "../../ops/core/elementwise.ts";
+import { reduceMean } from "../../ops/core/reduce.ts";
 import { reshape, shapeFrom } from "../../ops/core/shape.ts";
 import { matmul } from "../../ops/matmul.ts";
 import {
   AveragePool,
   AveragePoolGradient,
+  GlobalAveragePool,
   MaxPool,
   MaxPoolGradient,
   maxPool,
@@ -95,9 +97,14 @@ function placesOf(axes: readonly WindowAxis[]): Tensor {
   return new Tensor("float32", [1, 1, ...spatial], places);
 }
 
+/** In training, where maps are in no blocks already: the mean of rows. */
+const globalAverageRule: LoweringRule = ([x], _, { training }) =>
+  training ? [reduceMean(x!, { axes: x!.shape.slice(2).map((_, axis) => axis + 2), keepDimensions: true })] : undefined;
+
 export const poolRules: readonly (readonly [object, LoweringRule])[] = [
   [AveragePool, averagePoolRule],
   [AveragePoolGradient, averagePoolGradientRule],
+  [GlobalAveragePool, globalAverageRule],
   [MaxPool, poolRule],
   [MaxPoolGradient, maxPoolGradientRule],
 ];

@@ -8,9 +8,13 @@ import { type Shape, sizeOf } from "../../tensor/shape.ts";
 export interface Target {
   /** How many channels a block of the runtime's own layout has on this processor; 0 where it has no such layout. */
   readonly block: number;
-  /** Whether a value is the same in every run: the session has it as a constant, and arranges it once. */
-  isConstant(value: Value): boolean;
+  /** Whether runs change variables. Where none does, the session has them as constants, and arranges them once. */
+  readonly training: boolean;
 }
+
+/** Whether a value is the same in every run. */
+export const isConstant = ({ source: { kind } }: Value, { training }: Target): boolean =>
+  kind === "constant" || (!training && (kind === "parameter" || kind === "state"));
 
 /** The fast form of a node, given its inputs already rewritten; undefined where the rule does not apply. */
 export type LoweringRule = (

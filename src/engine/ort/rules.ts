@@ -3,15 +3,18 @@
  * operators, the runtime's own kernel. docs/engine.md has the figures. A rule that does not apply gives undefined.
  */
 import { apply } from "../../graph/op.ts";
-import { constantOf, fixedShape } from "../../graph/value.ts";
+import { constant, constantOf, fixedShape } from "../../graph/value.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
+import { Expand } from "../../ops/core/broadcast.ts";
 import { cast, mul, ReluGradient } from "../../ops/core/elementwise.ts";
 import { Max, Min } from "../../ops/core/functions.ts";
 import { ReduceSum, reduceSum } from "../../ops/core/reduce.ts";
 import { reshape } from "../../ops/core/shape.ts";
 import { DepthToSpace, SpaceToDepth } from "../../ops/depth-space.ts";
+import { matmul } from "../../ops/matmul.ts";
 import type { DType } from "../../tensor/dtype.ts";
-import { sizeOf } from "../../tensor/shape.ts";
+import { sameShape, sizeOf } from "../../tensor/shape.ts";
+import { full } from "../../tensor/tensor.ts";
 import { convRule, inputGradientRule } from "./conv-rules.ts";
 import { normalisationRules } from "./normalisation-rules.ts";
 import { poolRules } from "./pool-rules.ts";
@@ -27,6 +30,16 @@ const reduceSumRule: LoweringRule = ([x, axes], node) => {
   if (reduced?.length !== shape.length - 1 || reduced.includes(1)) return undefined;
   const [batch, channels, ...spatial] = shape;
   return [reduceSum(reduceSum(reshape(x!, [batch!, channels!, sizeOf(spatial)]), { axes: [2] }), { axes: [0] })];
+};
+
+/** Numbers repeated over maps: their product with a row of ones, since the runtime repeats them one by one. */
+const expandRule: LoweringRule = ([x], node) => {
+  const [from, to] = [fixedShape(x!), fixedShape(node.outputs[0]!)];
+  if (!from || !to || from.length !== to.length || x!.dtype !== "float32") return undefined;
+  const first = from.findLastIndex((length) => length !== 1) + 1;
+  const row = sizeOf(to.slice(first));
+  if (row === 1 || !sameShape(from.slice(0, first), to.slice(0, first))) return undefined;
+  return [reshape(matmul(reshape(x!, [-1, 1]), constant(full([1, row], 1))), to)];
 };
 
 /** Of element types that ONNX Runtime's operator lacks: by one that holds all their values. */
@@ -50,6 +63,7 @@ const pairs: readonly (readonly [object, LoweringRule])[] = [
   [ConvInputGradient, inputGradientRule],
   [ConvWeightGradient, weightGradientRule],
   [DepthToSpace, rearrangeRule],
+  [Expand, expandRule],
   [Max, narrowRule],
   [Min, narrowRule],
   [ReduceSum, reduceSumRule],

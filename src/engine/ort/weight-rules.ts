@@ -11,10 +11,10 @@ import type { WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { covers, isPointwise } from "./conv-rules.ts";
-import { type LoweringRule, longestRow, rows } from "./rule.ts";
-import { blocksOf, timesTransposed } from "./runtime-ops.ts";
+import { isConstant, type LoweringRule, longestRow, rows } from "./rule.ts";
+import { type Blocks, blocksOf, timesTransposed } from "./runtime-ops.ts";
 
-export const weightGradientRule: LoweringRule = ([x, g], node, { block, isConstant }) => {
+export const weightGradientRule: LoweringRule = ([x, g], node, target) => {
   const attributes = node.attributes as unknown as ConvAttributes;
   const [input, output] = [fixedShape(x!), fixedShape(g!)];
   if (!input || !output || x!.dtype !== "float32") return undefined;
@@ -24,9 +24,9 @@ export const weightGradientRule: LoweringRule = ([x, g], node, { block, isConsta
   if (attributes.group === 1 && isPointwise(axes)) return [reshape(product(subsample(x!, axes), g!), shape)];
   if (attributes.group === 1 && axes.length < 3) return [sliding(x!, g!, shape, axes)];
   const isDepthwise = attributes.group === input[1] && attributes.group === output[1];
-  const fits =
-    block > 0 && axes.length === 2 && (input[0]! * input[1]!) % 4 === 0 && !isConstant(x!) && !isConstant(g!);
-  return isDepthwise && fits ? [inBlocks(x!, g!, shape, axes, block)] : undefined;
+  const fits = target.block > 0 && axes.length === 2 && (input[0]! * input[1]!) % 4 === 0;
+  if (!isDepthwise || !fits || isConstant(x!, target) || isConstant(g!, target)) return undefined;
+  return [inBlocks(x!, g!, shape, axes, blocksOf(target.block))];
 };
 
 /** The elements that a kernel of one element meets. */
@@ -127,16 +127,13 @@ const cropTo = (value: Value, axis: number, { kernel }: WindowAxis): Value =>
   value.shape[axis] === kernel ? value : slice(value, { axis, start: 0, end: kernel });
 
 /** Depthwise, in blocks: every channel of every image is a channel, its output gradient the kernel; sum over images. */
-function inBlocks(x: Value, g: Value, shape: Shape, axes: readonly WindowAxis[], block: number): Value {
-  const [batch, channels, ...spatial] = x.shape as Shape;
-  const positions = g.shape.slice(2) as Shape;
-  const blocks = blocksOf(block);
+function inBlocks(x: Value, g: Value, shape: Shape, axes: readonly WindowAxis[], blocks: Blocks): Value {
+  const [batch, channels] = x.shape as Shape;
   const count = batch! * channels!;
-  const images = blocks.arrange(reshape(x, [1, count, ...spatial]));
-  const gradients = blocks.arrange(reshape(g, [1, count, ...positions]));
-  const group = images.shape[1] as number;
-  const full = blocks.convolve(images, reshape(gradients, [group, 1, ...positions]), undefined, {
-    group,
+  const [images, gradients] = [allChannels(x, blocks), allChannels(g, blocks)];
+  const [, group, ...positions] = gradients.shape as Shape;
+  const full = blocks.convolve(images, reshape(gradients, [group!, 1, ...positions]), undefined, {
+    group: group!,
     strides: axes.map(({ dilation }) => dilation),
     dilations: axes.map(({ stride }) => stride),
     pads: [...axes.map(({ before }) => before), ...axes.map(afterOf)],
@@ -144,4 +141,11 @@ function inBlocks(x: Value, g: Value, shape: Shape, axes: readonly WindowAxis[],
   });
   const cropped = axes.reduce((value, each, index) => cropTo(value, index + 2, each), blocks.restore(full, count));
   return reduceSum(reshape(cropped, [batch!, ...shape]), { axes: [0] });
+}
+
+/** Maps in blocks, those of all images as one image's: arranged as the convolution itself does, if it can be shared. */
+function allChannels(x: Value, blocks: Blocks): Value {
+  const [batch, channels, ...spatial] = x.shape as Shape;
+  const together = [1, batch! * channels!, ...spatial];
+  return channels! % blocks.size === 0 ? reshape(blocks.arrange(x), together) : blocks.arrange(reshape(x, together));
 }
