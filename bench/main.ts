@@ -1,9 +1,10 @@
-/** `npm run bench -- [training] [prediction] [start] [--json FILE]`: how fast Striate is beside others, on this machine. */
+/** `npm run bench -- [training] [prediction] [start] [operators] [--json FILE]`: how fast Striate is beside others, on this machine. */
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { ort } from "../src/index.ts";
 import { type PartResult, runs } from "./measure.ts";
+import { operatorsPart } from "./operators.ts";
 import { predictionPart } from "./prediction.ts";
 import { startPart } from "./start.ts";
 import { formatPart } from "./table.ts";
@@ -13,6 +14,7 @@ const parts: Readonly<Record<string, () => Promise<PartResult>>> = {
   training: trainingPart,
   prediction: predictionPart,
   start: startPart,
+  operators: operatorsPart,
 };
 
 const usage = `Usage: npm run bench -- [${Object.keys(parts).join("] [")}] [--json FILE]`;

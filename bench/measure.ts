@@ -27,6 +27,8 @@ export interface PartResult {
   readonly title: string;
   readonly unit: string;
   readonly timings: readonly Timing[];
+  /** What else was measured: tables with a heading each, cells as text. */
+  readonly tables?: readonly (readonly (readonly string[])[])[];
   readonly ratios: readonly Ratio[];
   readonly notes: readonly string[];
 }

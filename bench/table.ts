@@ -1,12 +1,12 @@
 /** The results as text. */
 import { median, type PartResult, type Ratio, type Timing } from "./measure.ts";
 
-const milliseconds = (seconds: number): string => {
+export const milliseconds = (seconds: number): string => {
   const value = seconds * 1000;
   return `${value.toFixed(value < 10 ? 3 : value < 1000 ? 1 : 0)} ms`;
 };
 
-const significant = (value: number): string => (value < 10 ? value.toFixed(2) : value.toFixed(0));
+export const significant = (value: number): string => (value < 10 ? value.toFixed(2) : value.toFixed(0));
 
 function columns(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
@@ -34,10 +34,13 @@ const ratioRow = ({ against, speed, target, met }: Ratio): string[] => [
   met === undefined ? "" : met ? "met" : "NOT MET",
 ];
 
-export function formatPart({ title, unit, timings, ratios, notes }: PartResult): string {
+export function formatPart({ title, unit, timings, tables = [], ratios, notes }: PartResult): string {
   return [
     title,
-    columns([[`time a ${unit}`, "median", "fastest", "slowest"], ...timings.map(timingRow)]),
+    ...(timings.length > 0
+      ? [columns([[`time a ${unit}`, "median", "fastest", "slowest"], ...timings.map(timingRow)])]
+      : []),
+    ...tables.map(columns),
     columns([["speed of ours", "times", "target", ""], ...ratios.map(ratioRow)]),
     notes.map((note) => `- ${note}`).join("\n"),
   ].join("\n\n");

@@ -1,0 +1,187 @@
+/** The speed of single operators over the shapes of two networks, beside PyTorch in the better of its memory layouts. */
+import { fileURLToPath } from "node:url";
+import { type Graph, makeGraph, nodesOf } from "../src/graph/graph.ts";
+import { parameterValue, stateValue, type Value } from "../src/graph/value.ts";
+import { ort, Random, scalar, Tensor } from "../src/index.ts";
+import { slice } from "../src/ops/core/arrange.ts";
+import { add } from "../src/ops/core/elementwise.ts";
+import { reshape } from "../src/ops/core/shape.ts";
+import { coreCount } from "../src/platform/worker.ts";
+import { sizeOf } from "../src/tensor/shape.ts";
+import {
+  type Contender,
+  fastest,
+  interleaved,
+  median,
+  type PartResult,
+  type Ratio,
+  ratioOf,
+  timed,
+} from "./measure.ts";
+import { batch, type Family, families, isDepthwise, type Job } from "./operators/jobs.ts";
+import { type Python, startPython } from "./python.ts";
+import { milliseconds, significant } from "./table.ts";
+
+/** Seconds that each of the five runs of a contender takes. */
+const runSeconds = 0.05;
+
+const random = new Random(1, "operators");
+const noise = Float32Array.from({ length: 1 << 16 }, () => random.normal());
+
+/** Numbers that are no pattern to the arithmetic; statistics must not be negative. */
+const drawn = (name: string, shape: readonly number[]): Tensor => {
+  const data = Float32Array.from({ length: sizeOf(shape) }, (_, index) => noise[(index * 7919) % noise.length]!);
+  return new Tensor("float32", shape, name === "variance" ? data.map((value) => value * value + 0.5) : data);
+};
+
+/**
+ * Our program: the operands are variables, which stay where they are from run to run as a network's activations do, and
+ * are no constants, since something is updated; of the result one element leaves it.
+ */
+async function striate(job: Pick<Job, "operands" | "build">): Promise<Contender & { readonly lowering: string }> {
+  const operands = Object.entries(job.operands);
+  const values = Object.fromEntries(
+    operands.map(([name, shape]): [string, Value] => [name, parameterValue(name, { dtype: "float32", shape })]),
+  );
+  const count = stateValue("count", { dtype: "float32", shape: [] });
+  const y = job.build(values);
+  const graph = makeGraph([], { y: slice(reshape(y, [-1]), { axis: 0, start: 0, end: 1 }) }, [
+    { variable: count, next: add(count, 1) },
+  ]);
+  const variables = new Map(operands.map(([name, shape]) => [name, drawn(name, shape)]));
+  const program = await ort.compile(graph, variables.set("count", scalar(0)), { threads: coreCount() });
+  return {
+    name: "Striate",
+    lowering: loweringOf(makeGraph([], { y }, [{ variable: count, next: count }])),
+    run: (steps) => timed(steps, () => program.run({})),
+    close: () => program.dispose(),
+  };
+}
+
+/** The operators that a graph is lowered to, in order; those that move nothing left out. */
+const loweringOf = (graph: Graph): string =>
+  nodesOf(ort.lower(graph))
+    .filter(({ op }) => !["Reshape", "Identity", "Unsqueeze"].includes(op.name))
+    .map(({ op, attributes: { group } }) => {
+      const where = op.name === "Conv" && op.domain !== "" ? " in blocks" : "";
+      return `${op.name}${where}${typeof group === "number" && group > 1 ? ` of ${group} groups` : ""}`;
+    })
+    .join(", ");
+
+const layouts = ["contiguous", "channels last"] as const;
+
+const pytorch = (python: Python, job: Job, layout: string): Contender => ({
+  name: `PyTorch, ${layout}`,
+  run: (steps) => python.ask(JSON.stringify({ job: { ...job.torch, layout }, steps })),
+  close: async () => {},
+});
+
+/** What a call takes that does nothing, in seconds: in a network it is no part of an operator. */
+async function emptyCall(): Promise<number> {
+  const x = { x: [1] };
+  const empty = await striate({ operands: x, build: (of) => of.x! });
+  const [timing] = await interleaved([empty], runSeconds);
+  await empty.close();
+  return median(timing!.secondsPerStep);
+}
+
+interface Measured {
+  readonly job: Job;
+  readonly lowering: string;
+  readonly ours: number;
+  readonly theirs?: number;
+  readonly layout?: string;
+  readonly speed?: number;
+}
+
+async function measure(job: Job, python: Python | undefined, call: number): Promise<Measured> {
+  const own = await striate(job);
+  try {
+    const torch = python ? layouts.map((layout) => pytorch(python, job, layout)) : [];
+    const [timing, ...theirs] = await interleaved([own, ...torch], runSeconds);
+    const net = { ...timing!, secondsPerStep: timing!.secondsPerStep.map((seconds) => Math.max(seconds - call, 1e-6)) };
+    const measured = { job, lowering: own.lowering, ours: median(net.secondsPerStep) };
+    if (theirs.length === 0) return measured;
+    const best = fastest(theirs);
+    return {
+      ...measured,
+      theirs: median(best.secondsPerStep),
+      layout: best.name.replace("PyTorch, ", ""),
+      speed: ratioOf(net, best).speed,
+    };
+  } finally {
+    await own.close();
+  }
+}
+
+const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
+const slowest = (of: readonly Measured[]): Measured =>
+  of.reduce((least, each) => (each.speed! < least.speed! ? each : least));
+
+function ratiosOf({ title, target, least, leastDepthwise }: Family, all: readonly Measured[]): Ratio[] {
+  if (all.some(({ speed }) => speed === undefined)) return [];
+  const met = (speed: number, limit: number | undefined) => (limit === undefined ? undefined : speed >= limit);
+  const row = (against: string, speed: number, limit: number | undefined): Ratio => ({
+    against,
+    speed,
+    target: limit,
+    met: met(speed, limit),
+  });
+  const worst = (of: readonly Measured[], limit: number | undefined) => {
+    const each = slowest(of);
+    return row(`PyTorch, ${title}, slowest: ${each.job.name}`, each.speed!, limit);
+  };
+  const mean = geometricMean(all.map(({ speed }) => speed!));
+  const depthwise = all.filter(({ job }) => isDepthwise(job));
+  const others = leastDepthwise === undefined ? all : all.filter(({ job }) => !isDepthwise(job));
+  return [
+    row(`PyTorch, ${title}, geometric mean of ${all.length} shapes`, mean, target),
+    ...(all.length > 1 ? [worst(others, least)] : []),
+    ...(leastDepthwise === undefined ? [] : [worst(depthwise, leastDepthwise)]),
+  ];
+}
+
+const rowOf = ({ job, lowering, ours, theirs, layout, speed }: Measured): string[] => [
+  job.name,
+  job.network,
+  milliseconds(ours),
+  theirs === undefined ? "" : milliseconds(theirs),
+  layout ?? "",
+  speed === undefined ? "" : significant(speed),
+  lowering,
+];
+
+export async function operatorsPart(): Promise<PartResult> {
+  const script = fileURLToPath(new URL("operators/pytorch.py", import.meta.url));
+  const started = await startPython(script, { threads: coreCount() });
+  const python = typeof started === "string" ? undefined : started;
+  const call = await emptyCall();
+  const ratios: Ratio[] = [];
+  const tables = [];
+  try {
+    for (const family of families) {
+      const measured = [];
+      for (const job of family.jobs) measured.push(await measure(job, python, call));
+      ratios.push(...ratiosOf(family, measured));
+      const heading = [family.title, "network", "ours", "PyTorch", "its layout", "speed", "lowered to"];
+      tables.push([heading, ...measured.map(rowOf)]);
+    }
+  } finally {
+    python?.close();
+  }
+  return {
+    title: `Single operators, batch ${batch}, shapes of ResNet-50 and MobileNet v2 at 224x224`,
+    unit: "call",
+    timings: [],
+    tables,
+    ratios,
+    notes: [
+      typeof started === "string" ? started : started.note,
+      "PyTorch is the faster of its two memory layouts at each shape; ours is contiguous, with whatever it rearranges counted.",
+      `The call of a program that does nothing, ${milliseconds(call)}, is taken off our times: in a network an operator is no call.`,
+      "Weights are inputs, as in training: none is arranged beforehand. Each run takes about 0.05 s.",
+    ],
+  };
+}
