@@ -134,11 +134,6 @@ const cases: [string, () => unknown, string][] = [
     () => resizeTo(value(1, 1, 2), [3], { mode: "quadratic" }),
     "Resize: found mode quadratic; expected one of nearest, linear, cubic.",
   ],
-  [
-    "Resize with antialias",
-    () => resizeTo(value(1, 1, 2), [3], { antialias: 1 }),
-    "Resize: found antialias; expected none: it is not supported.",
-  ],
 ];
 
 describe("operators say what does not fit", () => {
