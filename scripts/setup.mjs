@@ -193,16 +193,37 @@ const needsBrowser = () =>
     ),
   );
 
+/** Installs a package of Debian's, where this is Debian and we may. @returns whether it is there */
+function installPackage(name, purpose) {
+  const isDebian = existsSync("/etc/debian_version") && process.getuid?.() === 0;
+  if (!isDebian) return false;
+  process.stdout.write(`Installing Debian's ${name} ${purpose}\n`);
+  const environment = { DEBIAN_FRONTEND: "noninteractive" };
+  const install = ["install", "-y", "--no-install-recommends", "-qq", name];
+  return openly("apt-get", ["update", "-qq"], environment) && openly("apt-get", install, environment);
+}
+
 /** Debian's Chromium, where a test needs a browser and there is none. @returns what is missing, in words, or nothing */
 export function ensureBrowser() {
   if (!needsBrowser() || findBrowser()) return undefined;
-  const advice =
-    "Browser tests need Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path.";
-  const isDebian = existsSync("/etc/debian_version") && process.getuid?.() === 0;
-  if (!isDebian) return advice;
-  process.stdout.write("Installing Debian's chromium for the browser tests\n");
-  const environment = { DEBIAN_FRONTEND: "noninteractive" };
-  const installPackage = ["install", "-y", "--no-install-recommends", "-qq", "chromium"];
-  const isThere = openly("apt-get", ["update", "-qq"], environment) && openly("apt-get", installPackage, environment);
-  return isThere ? undefined : advice;
+  if (installPackage("chromium", "for the browser tests")) return undefined;
+  return "Browser tests need Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path.";
+}
+
+const nativeFolders = [
+  "/usr/lib",
+  "/usr/local/lib",
+  "/opt/homebrew/lib",
+  ...(process.env.LD_LIBRARY_PATH ?? "").split(":"),
+];
+
+/** Debian's oneDNN, where there is none. @returns what is missing, in words, or nothing */
+export function ensureNative() {
+  const names = nativeFolders
+    .flatMap((folder) => [folder, join(folder, `${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`)])
+    .flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []));
+  if (names.some((name) => /^libdnnl\./.test(name))) return undefined;
+  if (["libdnnl2", "libdnnl3.6"].some((name) => installPackage(name, "for the tests of the native engine")))
+    return undefined;
+  return "The native engine's tests need oneDNN (Debian 12: apt-get install libdnnl2); without it they are left out.";
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureBrowser, ensureBuilt, ensureInstalled, openly, packaged, SetupError } from "./setup.mjs";
+import { ensureBrowser, ensureBuilt, ensureInstalled, ensureNative, openly, packaged, SetupError } from "./setup.mjs";
 
 const count = { passed: 0, failed: 0, skipped: 0 };
 
@@ -60,8 +60,7 @@ function tally(results) {
 
 if (attempt(ensureInstalled)) {
   check("Build", () => attempt(ensureBuilt));
-  const missing = ensureBrowser();
-  if (missing) process.stdout.write(`${missing}\n`);
+  for (const missing of [ensureBrowser(), ensureNative()]) if (missing) process.stdout.write(`${missing}\n`);
   check("Types (tsc)", () => node("typescript/bin/tsc", "--noEmit"));
   check("Style (biome)", () => node("@biomejs/biome/bin/biome", "check"));
   runTests();

@@ -15,7 +15,7 @@ describe("an engine there is not is refused before anything is opened", () => {
     vi.stubEnv("STRIATE_ENGINE", "typo");
     const { code, said } = await striate(...words);
     vi.unstubAllEnvs();
-    expect(said).toContain("STRIATE_ENGINE: found typo; expected ort or reference.");
+    expect(said).toContain("STRIATE_ENGINE: found typo; expected one of ort, onednn, reference.");
     expect(code).toBe(1);
   });
 });

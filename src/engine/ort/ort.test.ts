@@ -1,4 +1,6 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { engines } from "../../../test/check/engines.ts";
+import { closeEngines } from "../../../test/check/properties.ts";
 import { makeGraph } from "../../graph/graph.ts";
 import { inputValue, parameterValue, stateValue } from "../../graph/value.ts";
 import { lenet5 } from "../../models/lenet.ts";
@@ -14,7 +16,7 @@ import type { Engine } from "../engine.ts";
 import { reference } from "../reference.ts";
 import { ort } from "./ort.ts";
 
-afterAll(() => ort.close());
+closeEngines();
 
 const random = (shape: number[], name: string): Tensor => {
   const draws = new Random(1, name);
@@ -42,7 +44,7 @@ function counter() {
   return makeGraph([by], { loss: div(count, by) }, [{ variable: count, next }]);
 }
 
-describe.each([ort, reference])("$name", (engine) => {
+describe.each([...engines, reference])("$name", (engine) => {
   test("updates become the next run's variables, and can be read and written", async () => {
     const program = await engine.compile(counter(), new Map([["count", scalar(5)]]));
     const run = async () => (await program.run({ by: scalar(1) })).get("loss")!.item();
@@ -95,17 +97,17 @@ describe.each([ort, reference])("$name", (engine) => {
   });
 });
 
-describe("ort", () => {
+describe.each(engines)("$name, in a thread of its own", (engine) => {
   test("closing waits for the runs that were asked for", async () => {
-    const { program, feeds } = await lenetStep(ort);
+    const { program, feeds } = await lenetStep(engine);
     const runs = Array.from({ length: 20 }, () => program.run(feeds));
-    await ort.close();
+    await engine.close();
     for (const outputs of await Promise.all(runs)) expect(Number.isFinite(outputs.get("loss")!.item())).toBe(true);
     await expect(program.run(feeds)).rejects.toThrow("the worker was stopped");
   });
 
   test("a LeNet-5 training step follows the reference engine's", async () => {
-    const [fast, slow] = [await lenetStep(ort), await lenetStep(reference)];
+    const [fast, slow] = [await lenetStep(engine), await lenetStep(reference)];
     for (let count = 0; count < 3; count++) {
       const [ours, oracle] = [await fast.program.run(fast.feeds), await slow.program.run(slow.feeds)];
       expect(Math.abs(ours.get("loss")!.item() - oracle.get("loss")!.item())).toBeLessThan(1e-5);
@@ -125,25 +127,11 @@ describe("ort", () => {
     await fast.program.dispose();
   }, 60_000);
 
-  test("memory is flat over 10,000 training steps", async () => {
-    const { program, feeds } = await lenetStep(ort);
-    const samples: number[] = [];
-    for (let made = 1; made <= 10_000; made++) {
-      await program.run(feeds);
-      if (made % 200 === 0) samples.push(process.memoryUsage().rss / 2 ** 20);
-    }
-    const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-    const early = median(samples.slice(5, 15));
-    const late = median(samples.slice(-10));
-    await program.dispose();
-    expect(late - early).toBeLessThan(24);
-  }, 120_000);
-
   test("the main thread stays free while the engine computes", async () => {
     const x = inputValue("x", { dtype: "float32", shape: [1500, 1500] });
     let y = x as ReturnType<typeof mul>;
     for (let count = 0; count < 60; count++) y = log(add(mul(y, y), 2));
-    const program = await ort.compile(makeGraph([x], { y: reduceSum(y) }), new Map());
+    const program = await engine.compile(makeGraph([x], { y: reduceSum(y) }), new Map());
     let [longest, last, done] = [0, performance.now(), false];
     const ticking = (async () => {
       while (!done) {
@@ -162,6 +150,22 @@ describe("ort", () => {
     await program.dispose();
     expect(longest).toBeLessThan(whole / 2);
   }, 60_000);
+});
+
+describe("ort", () => {
+  test("memory is flat over 10,000 training steps", async () => {
+    const { program, feeds } = await lenetStep(ort);
+    const samples: number[] = [];
+    for (let made = 1; made <= 10_000; made++) {
+      await program.run(feeds);
+      if (made % 200 === 0) samples.push(process.memoryUsage().rss / 2 ** 20);
+    }
+    const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+    const early = median(samples.slice(5, 15));
+    const late = median(samples.slice(-10));
+    await program.dispose();
+    expect(late - early).toBeLessThan(24);
+  }, 120_000);
 
   test("a graph with a shape that ONNX Runtime cannot run is an error that lists its operators", async () => {
     const x = inputValue("x", { dtype: "int8", shape: [2] });

@@ -1,0 +1,109 @@
+/** Convolution and its gradients by the library's: activations channels-last, weights in whichever form it asks for. */
+import { constantOf, type Node, type Value } from "../../graph/value.ts";
+import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
+import { ReduceSum } from "../../ops/core/reduce.ts";
+import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { argument, type ConvolutionForms } from "./dnnl.ts";
+import { type Cell, formOf } from "./memory.ts";
+import { isFloat32, type Rule, type Rules } from "./plan.ts";
+
+/** Weights as the library has them: with groups, an axis for them. */
+const grouped = (shape: Shape, group: number): Shape =>
+  group === 1 ? shape : [group, shape[0]! / group, ...shape.slice(1)];
+
+function convolutionForms(x: Cell, w: Shape, y: Cell, attributes: ConvAttributes): ConvolutionForms {
+  const axes = convAxes(x.shape, w, attributes);
+  return {
+    source: formOf(x),
+    weights: { shape: grouped(w, attributes.group) },
+    result: formOf(y),
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ kernel, dilation }) => (kernel === 1 ? 1 : dilation)),
+    before: axes.map(({ before }) => before),
+    after: axes.map(
+      ({ output, stride, kernel, dilation, input, before }) =>
+        (output - 1) * stride + dilation * (kernel - 1) + 1 - input - before,
+    ),
+  };
+}
+
+const convolution: Rule = (node, plan) => {
+  const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
+  if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
+  const attributes = node.attributes as unknown as ConvAttributes;
+  const source = plan.ordered(x, "channelsLast");
+  const result = plan.output(node, 0, "channelsLast");
+  const forms = convolutionForms(source, w.shape as Shape, result, attributes);
+  const vector = bias && plan.ordered(bias, "plain");
+  const { postOps, operands } = plan.following(node, "channelsLast");
+  const primitive = plan.dnnl.convolution({ ...forms, bias: vector && formOf(vector) }, postOps);
+  const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
+  plan.run(primitive, [
+    [argument.source, source],
+    [argument.weights, plan.packed(weights, primitive.form(argument.weights))],
+    ...(vector ? [[argument.bias, vector] as const] : []),
+    ...operands,
+    [argument.result, result],
+  ]);
+  return true;
+};
+
+const convolutionInputGradient: Rule = (node, plan) => {
+  const [g, w] = node.inputs as [Value, Value];
+  if (!isFloat32(g, w) || g.shape.length > 5) return false;
+  const gradient = plan.ordered(g, "channelsLast");
+  const result = plan.output(node, 0, "channelsLast");
+  const forms = convolutionForms(result, w.shape as Shape, gradient, node.attributes as unknown as ConvAttributes);
+  const primitive = plan.dnnl.convolutionInputGradient(forms);
+  const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
+  plan.run(primitive, [
+    [argument.resultGradient, gradient],
+    [argument.weights, plan.packed(weights, primitive.form(argument.weights))],
+    [argument.sourceGradient, result],
+  ]);
+  return true;
+};
+
+/** Whether a node sums over batch and map: the gradient of a bias. */
+export function isSumByChannel(node: Node): boolean {
+  const axes = constantOf(node.inputs[1])?.toArray();
+  const rank = node.inputs[0]!.shape.length;
+  return (
+    node.op.name === ReduceSum.name &&
+    rank > 2 &&
+    node.attributes.keepdims === 0 &&
+    axes?.length === rank - 1 &&
+    !axes.includes(1)
+  );
+}
+
+const convolutionWeightGradient: Rule = (node, plan) => {
+  const [x, g] = node.inputs as [Value, Value];
+  if (!isFloat32(x, g) || g.shape.length > 5) return false;
+  const [source, gradient] = [plan.ordered(x, "channelsLast"), plan.ordered(g, "channelsLast")];
+  const result = plan.output(node, 0, "plain");
+  const forms = convolutionForms(source, result.shape, gradient, node.attributes as unknown as ConvAttributes);
+  const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
+  const bias = ofBias && plan.output(ofBias, 0, "plain");
+  const primitive = plan.dnnl.convolutionWeightGradient({ ...forms, bias: bias && formOf(bias) });
+  const packed = plan.temporary(primitive.form(argument.weightsGradient));
+  plan.run(primitive, [
+    [argument.source, source],
+    [argument.resultGradient, gradient],
+    [argument.weightsGradient, packed],
+    ...(bias ? [[argument.biasGradient, bias] as const] : []),
+  ]);
+  const shaped = { ...result, shape: forms.weights.shape };
+  plan.run(plan.dnnl.reorder(packed.description!, plan.dnnl.describe(formOf(shaped))), [
+    [argument.source, packed],
+    [argument.result, shaped],
+  ]);
+  return true;
+};
+
+export const convolutionRules: Rules = [
+  [Conv, convolution],
+  [ConvInputGradient, convolutionInputGradient],
+  [ConvWeightGradient, convolutionWeightGradient],
+];

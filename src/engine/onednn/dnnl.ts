@@ -1,0 +1,309 @@
+/**
+ * What Striate asks of oneDNN, whichever version of its C interface is there. Handles and addresses are numbers; whatever
+ * is made here lives until `close`. https://oneapi-src.github.io/oneDNN/
+ */
+import { StriateError } from "../../errors.ts";
+import type { NativeLibrary, NativeType } from "../../platform/native-terms.ts";
+
+export type Handle = number;
+
+/** How a tensor lies in memory. Without strides, the library may choose. */
+export interface Form {
+  readonly shape: readonly number[];
+  /** Elements from one neighbour to the next along each axis. */
+  readonly strides?: readonly number[] | undefined;
+  readonly dtype?: "float32" | "bfloat16";
+}
+
+/** A memory's form as the library keeps it. */
+export interface Description {
+  readonly address: number;
+  /** Keeps the bytes alive, where they are ours. */
+  readonly buffer?: ArrayBuffer;
+}
+
+export interface Slide {
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
+export type Elementwise = "relu" | "tanh" | "abs" | "sqrt" | "linear" | "logistic" | "exp" | "log" | "clip" | "pow";
+/** Elementwise functions whose gradient is computed from their result. */
+export type ElementwiseOfResult = "relu" | "tanh" | "logistic";
+export type Binary = keyof typeof binaryKinds;
+export type Pooling = keyof typeof poolingKinds;
+export type Reduction = keyof typeof reductionKinds;
+
+/** What is done to each element of a result before it is written. */
+export type PostOp =
+  | { readonly kind: "elementwise"; readonly algorithm: Elementwise; readonly alpha?: number; readonly beta?: number }
+  | { readonly kind: "binary"; readonly algorithm: Binary; readonly form: Form };
+
+export const binaryKinds = {
+  add: 0x1fff0,
+  mul: 0x1fff1,
+  max: 0x1fff2,
+  min: 0x1fff3,
+  div: 0x1fff4,
+  sub: 0x1fff5,
+} as const;
+export const poolingKinds = { max: 0x1ff, averageWithPadding: 0x2ff, average: 0x3ff } as const;
+export const reductionKinds = { max: 0x2fff2, min: 0x2fff3, sum: 0x2fff4, mean: 0x2fff6 } as const;
+export const resamplingKinds = { nearest: 0x2fff0, linear: 0x2fff1 } as const;
+export const softmaxKinds = { plain: 0x30000, log: 0x30001 } as const;
+export const propagation = {
+  training: 64,
+  inference: 96,
+  backward: 128,
+  inputGradient: 160,
+  weightGradient: 192,
+} as const;
+
+/** The library's numbers for arguments of a primitive. */
+export const argument = {
+  source: 1,
+  second: 2,
+  result: 17,
+  weights: 33,
+  bias: 41,
+  mean: 49,
+  variance: 50,
+  scale: 51,
+  shift: 52,
+  workspace: 64,
+  scratchpad: 80,
+  sourceGradient: 129,
+  resultGradient: 145,
+  weightsGradient: 161,
+  biasGradient: 169,
+  scaleGradient: 255,
+  shiftGradient: 256,
+  parts: 1024,
+} as const;
+
+const query = { form: 255, workspace: 135, scratchpad: 136 } as const;
+const dtypes = { float32: 3, bfloat16: 2 } as const;
+const statuses = ["success", "out of memory", "invalid arguments", "unimplemented", "no more implementations"];
+const userScratchpad = 1;
+const mostAxes = 12;
+
+/** A primitive, and what it wants to know of its memories. */
+export interface Primitive {
+  readonly handle: Handle;
+  /** The form in which it takes an argument (the numbers are those of `argument`). */
+  form(argument: number): Description;
+  /** Bytes that it writes for its gradient to read, and bytes that it needs while it runs. */
+  readonly workspace: Description | undefined;
+  readonly scratchpad: Description | undefined;
+}
+
+/** A list of axis lengths as the library takes it. */
+export type Axes = number;
+
+/** Each version's way to a primitive's descriptor. What it cannot do throws `Unimplemented`. */
+export class Unimplemented extends Error {}
+
+export abstract class Dnnl {
+  readonly name: string;
+  protected readonly library: NativeLibrary;
+  protected readonly engine: Handle;
+  readonly #stream: Handle;
+  readonly #kept: unknown[] = [];
+  readonly #cell: BigUint64Array;
+  readonly #cellAddress: number;
+  /** The post-operations' first argument number, which versions number differently. */
+  abstract readonly firstPostOp: number;
+  /** Whether batch normalisation's gradient asks for the shift, which it does not need. */
+  abstract readonly asksForShift: boolean;
+  protected abstract readonly elementwiseKinds: Readonly<Record<Elementwise, number>>;
+  protected abstract readonly normalisationFlags: Readonly<Record<"scale" | "shift" | "relu", number>>;
+
+  constructor(library: NativeLibrary) {
+    this.library = library;
+    this.name = library.name;
+    const cell = new ArrayBuffer(8);
+    this.#cell = new BigUint64Array(cell);
+    this.#cellAddress = library.addressOf(cell);
+    this.engine = this.made("dnnl_engine_create", ["int", "size_t"], [1, 0]);
+    this.#stream = this.made("dnnl_stream_create", ["uintptr_t", "uint"], [this.engine, 1]);
+  }
+
+  /** Calls a function of the library that gives a status. */
+  protected call(symbol: string, types: readonly NativeType[], given: readonly (number | string)[]): void {
+    const status = this.library.function(symbol, "int", types)(...given);
+    if (status === 0) return;
+    if (status === 3 || (status === 2 && symbol.startsWith("dnnl_memory_desc"))) throw new Unimplemented(symbol);
+    throw new StriateError({ subject: "oneDNN", found: `${symbol}: ${statuses[status] ?? `status ${status}`}` });
+  }
+
+  /** Calls a function whose first argument is where to put what it makes. */
+  protected made(symbol: string, types: readonly NativeType[], given: readonly number[]): Handle {
+    this.call(symbol, ["uintptr_t", ...types], [this.#cellAddress, ...given]);
+    return Number(this.#cell[0]);
+  }
+
+  protected buffer(bytes: number): { buffer: ArrayBuffer; address: number } {
+    const buffer = new ArrayBuffer(bytes);
+    this.#kept.push(buffer);
+    return { buffer, address: this.library.addressOf(buffer) };
+  }
+
+  protected axes(values: readonly number[]): Axes {
+    const { buffer, address } = this.buffer(8 * mostAxes);
+    new BigInt64Array(buffer).set(values.map(BigInt));
+    return address;
+  }
+
+  protected dtypeOf = ({ dtype = "float32" }: Form): number => dtypes[dtype];
+
+  protected floats(values: readonly number[]): number {
+    const { buffer, address } = this.buffer(4 * values.length);
+    new Float32Array(buffer).set(values);
+    return address;
+  }
+
+  abstract describe(form: Form): Description;
+  abstract convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Primitive;
+  abstract convolutionInputGradient(given: ConvolutionForms): Primitive;
+  abstract convolutionWeightGradient(given: ConvolutionForms): Primitive;
+  abstract pooling(given: PoolingForms): Primitive;
+  abstract poolingGradient(given: PoolingForms): Primitive;
+  abstract normalisation(given: NormalisationForms): Primitive;
+  abstract normalisationGradient(given: NormalisationForms): Primitive;
+  abstract elementwise(
+    algorithm: Elementwise,
+    form: Form,
+    alpha: number,
+    beta: number,
+    postOps?: readonly PostOp[],
+  ): Primitive;
+  abstract elementwiseGradient(algorithm: ElementwiseOfResult, form: Form): Primitive;
+  abstract softmax(kind: keyof typeof softmaxKinds, form: Form, axis: number): Primitive;
+  abstract resampling(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive;
+  abstract binary(algorithm: Binary, first: Form, second: Form, result: Form, postOps?: readonly PostOp[]): Primitive;
+  abstract product(
+    first: Form,
+    second: Form,
+    bias: Form | undefined,
+    result: Form,
+    postOps?: readonly PostOp[],
+  ): Primitive;
+  abstract reduction(algorithm: Reduction, source: Form, result: Form): Primitive;
+  abstract reorder(from: Description, to: Description): Primitive;
+
+  /** Flags of batch normalisation: it always scales and shifts. */
+  protected normalisationFlagsOf({ relu, given }: NormalisationForms): number {
+    const { scale, shift, relu: fused } = this.normalisationFlags;
+    return scale + shift + (relu ? fused : 0) + (given ? 1 : 0);
+  }
+
+  /** Attributes: the scratchpad is the caller's, and results go through the post-operations. */
+  protected attributes(postOps: readonly PostOp[] = []): Handle {
+    const attributes = this.made("dnnl_primitive_attr_create", [], []);
+    this.call("dnnl_primitive_attr_set_scratchpad_mode", ["uintptr_t", "int"], [attributes, userScratchpad]);
+    if (postOps.length === 0) return attributes;
+    const list = this.made("dnnl_post_ops_create", [], []);
+    for (const each of postOps)
+      if (each.kind === "elementwise") this.appendElementwise(list, each.algorithm, each.alpha ?? 0, each.beta ?? 0);
+      else
+        this.call(
+          "dnnl_post_ops_append_binary",
+          ["uintptr_t", "int", "uintptr_t"],
+          [list, binaryKinds[each.algorithm], this.describe(each.form).address],
+        );
+    this.call("dnnl_primitive_attr_set_post_ops", ["uintptr_t", "uintptr_t"], [attributes, list]);
+    return attributes;
+  }
+
+  protected abstract appendElementwise(list: Handle, algorithm: Elementwise, alpha: number, beta: number): void;
+
+  /** A primitive of a descriptor. */
+  protected primitive(descriptor: Handle): Primitive {
+    const handle = this.made("dnnl_primitive_create", ["uintptr_t"], [descriptor]);
+    const ask = this.library.function("dnnl_primitive_desc_query_md", "uintptr_t", ["uintptr_t", "int", "int"]);
+    const about = (what: number, index = 0): Description => ({ address: ask(descriptor, what, index) });
+    const present = (what: number) => {
+      const description = about(what);
+      return description.address !== 0 && this.bytesOf(description) > 0 ? description : undefined;
+    };
+    return {
+      handle,
+      form: (index) => about(query.form, index),
+      workspace: present(query.workspace),
+      scratchpad: present(query.scratchpad),
+    };
+  }
+
+  bytesOf({ address }: Description): number {
+    return this.library.function("dnnl_memory_desc_get_size", "size_t", ["uintptr_t"])(address);
+  }
+
+  isSame(one: Description, other: Description): boolean {
+    return (
+      this.library.function("dnnl_memory_desc_equal", "int", ["uintptr_t", "uintptr_t"])(one.address, other.address) !==
+      0
+    );
+  }
+
+  addressOf(buffer: ArrayBuffer): number {
+    return this.library.addressOf(buffer);
+  }
+
+  /** A memory of this form at an address. */
+  memory({ address }: Description, at: number): Handle {
+    return this.made("dnnl_memory_create", ["uintptr_t", "uintptr_t", "uintptr_t"], [address, this.engine, at]);
+  }
+
+  place(memory: Handle, at: number): void {
+    this.call("dnnl_memory_set_data_handle", ["uintptr_t", "uintptr_t"], [memory, at]);
+  }
+
+  /** A primitive with its memories, ready to run; the arguments' numbers are those of `argument`. */
+  bound(name: string, primitive: Primitive, memories: ReadonlyMap<number, Handle>): () => void {
+    const { buffer, address } = this.buffer(16 * memories.size);
+    const view = new DataView(buffer);
+    [...memories].forEach(([index, memory], place) => {
+      view.setInt32(16 * place, index, true);
+      view.setBigUint64(16 * place + 8, BigInt(memory), true);
+    });
+    const execute = this.library.function("dnnl_primitive_execute", "int", [
+      "uintptr_t",
+      "uintptr_t",
+      "int",
+      "uintptr_t",
+    ]);
+    const [stream, count, { handle }] = [this.#stream, memories.size, primitive];
+    return () => {
+      const status = execute(handle, stream, count, address);
+      if (status !== 0)
+        throw new StriateError({ subject: "oneDNN", found: `${statuses[status] ?? `status ${status}`} at ${name}` });
+    };
+  }
+}
+
+export interface ConvolutionForms extends Slide {
+  readonly source: Form;
+  readonly weights: Form;
+  readonly bias?: Form | undefined;
+  readonly result: Form;
+  readonly training?: boolean;
+}
+
+export interface PoolingForms extends Slide {
+  readonly algorithm: Pooling;
+  readonly kernel: readonly number[];
+  readonly source: Form;
+  readonly result: Form;
+  readonly training: boolean;
+}
+
+export interface NormalisationForms {
+  readonly source: Form;
+  readonly epsilon: number;
+  /** Whether a ReLU follows, in the same pass. */
+  readonly relu: boolean;
+  /** Whether mean and variance are given, not the batch's own. */
+  readonly given?: boolean;
+}

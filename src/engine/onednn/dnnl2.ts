@@ -1,0 +1,305 @@
+/** Version 2 of oneDNN's C interface: descriptors are structures, which it fills in for us. */
+
+import type { NativeType } from "../../platform/native-terms.ts";
+import {
+  type Binary,
+  binaryKinds,
+  type ConvolutionForms,
+  type Description,
+  Dnnl,
+  type Elementwise,
+  type ElementwiseOfResult,
+  type Form,
+  type Handle,
+  type NormalisationForms,
+  type PoolingForms,
+  type PostOp,
+  type Primitive,
+  poolingKinds,
+  propagation,
+  type Reduction,
+  reductionKinds,
+  resamplingKinds,
+  softmaxKinds,
+} from "./dnnl.ts";
+
+/** Bytes of its structures. */
+const bytes = {
+  memory: 696,
+  convolution: 5976,
+  pooling: 3288,
+  normalisation: 3496,
+  elementwise: 1416,
+  binary: 2096,
+  matmul: 2800,
+  reduction: 1408,
+  softmax: 2800,
+  resampling: 2848,
+};
+
+/** Elementwise functions whose gradient takes their result. */
+const ofResult = { relu: 0x100, tanh: 0x101, logistic: 0x104 };
+
+const direct = 1;
+const pointer: NativeType = "uintptr_t";
+const pointers = (count: number): NativeType[] => new Array<NativeType>(count).fill(pointer);
+
+export class Dnnl2 extends Dnnl {
+  readonly firstPostOp = 16384;
+  readonly asksForShift = true;
+  protected readonly normalisationFlags = { scale: 8, shift: 16, relu: 4 };
+  protected readonly elementwiseKinds = {
+    relu: 0x1f,
+    tanh: 0x2f,
+    abs: 0x5f,
+    sqrt: 0x6f,
+    linear: 0x7f,
+    logistic: 0xaf,
+    exp: 0xbf,
+    log: 0xef,
+    clip: 0xff,
+    pow: 0x20,
+  };
+
+  describe(form: Form): Description {
+    const { buffer, address } = this.buffer(bytes.memory);
+    const common = [address, form.shape.length, this.axes(form.shape), this.dtypeOf(form)];
+    if (form.strides)
+      this.call(
+        "dnnl_memory_desc_init_by_strides",
+        [pointer, "int", pointer, "int", pointer],
+        [...common, this.axes(form.strides)],
+      );
+    else this.call("dnnl_memory_desc_init_by_tag", [pointer, "int", pointer, "int", "int"], [...common, 1]);
+    return { address, buffer };
+  }
+
+  #descriptor(operation: number, postOps?: readonly PostOp[], hint = 0): Handle {
+    return this.made(
+      "dnnl_primitive_desc_create",
+      [pointer, pointer, pointer, pointer],
+      [operation, this.attributes(postOps), this.engine, hint],
+    );
+  }
+
+  /** Fills in one of its structures: its address, then what the function takes. */
+  #filled(size: number, symbol: string, types: readonly NativeType[], given: readonly number[]): number {
+    const { address } = this.buffer(size);
+    this.call(symbol, [pointer, ...types], [address, ...given]);
+    return address;
+  }
+
+  #address = (form: Form | undefined): number => (form ? this.describe(form).address : 0);
+
+  #slide = ({ strides, dilations, before, after }: ConvolutionForms): number[] => [
+    this.axes(strides),
+    this.axes(dilations.map((dilation) => dilation - 1)),
+    this.axes(before),
+    this.axes(after),
+  ];
+
+  #convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
+    const { source, weights, bias, result, training } = given;
+    const operation = this.#filled(
+      bytes.convolution,
+      "dnnl_dilated_convolution_forward_desc_init",
+      ["int", "int", ...pointers(8)],
+      [
+        training ? propagation.training : propagation.inference,
+        direct,
+        ...[source, weights, bias, result].map(this.#address),
+        ...this.#slide(given),
+      ],
+    );
+    return this.#descriptor(operation, postOps);
+  }
+
+  convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Primitive {
+    return this.primitive(this.#convolution(given, postOps));
+  }
+
+  convolutionInputGradient(given: ConvolutionForms): Primitive {
+    const operation = this.#filled(
+      bytes.convolution,
+      "dnnl_dilated_convolution_backward_data_desc_init",
+      ["int", ...pointers(7)],
+      [direct, ...[given.source, given.weights, given.result].map(this.#address), ...this.#slide(given)],
+    );
+    return this.primitive(this.#descriptor(operation, [], this.#convolution({ ...given, training: true })));
+  }
+
+  convolutionWeightGradient(given: ConvolutionForms): Primitive {
+    const operation = this.#filled(
+      bytes.convolution,
+      "dnnl_dilated_convolution_backward_weights_desc_init",
+      ["int", ...pointers(8)],
+      [direct, ...[given.source, given.weights, given.bias, given.result].map(this.#address), ...this.#slide(given)],
+    );
+    return this.primitive(this.#descriptor(operation, [], this.#convolution({ ...given, training: true })));
+  }
+
+  #pooling(given: PoolingForms): Handle {
+    const { algorithm, source, result, training } = given;
+    const operation = this.#filled(
+      bytes.pooling,
+      "dnnl_pooling_v2_forward_desc_init",
+      ["int", "int", ...pointers(7)],
+      [
+        training ? propagation.training : propagation.inference,
+        poolingKinds[algorithm],
+        ...[source, result].map(this.#address),
+        ...this.#window(given),
+      ],
+    );
+    return this.#descriptor(operation);
+  }
+
+  #window = ({ strides, kernel, dilations, before, after }: PoolingForms): number[] => [
+    this.axes(strides),
+    this.axes(kernel),
+    this.axes(dilations.map((dilation) => dilation - 1)),
+    this.axes(before),
+    this.axes(after),
+  ];
+
+  pooling(given: PoolingForms): Primitive {
+    return this.primitive(this.#pooling(given));
+  }
+
+  poolingGradient(given: PoolingForms): Primitive {
+    const operation = this.#filled(
+      bytes.pooling,
+      "dnnl_pooling_v2_backward_desc_init",
+      ["int", ...pointers(7)],
+      [poolingKinds[given.algorithm], ...[given.source, given.result].map(this.#address), ...this.#window(given)],
+    );
+    return this.primitive(this.#descriptor(operation, [], this.#pooling({ ...given, training: true })));
+  }
+
+  #normalisation(given: NormalisationForms): Handle {
+    const { source, epsilon } = given;
+    const operation = this.#filled(
+      bytes.normalisation,
+      "dnnl_batch_normalization_forward_desc_init",
+      ["int", pointer, "float", "uint"],
+      [
+        given.given ? propagation.inference : propagation.training,
+        this.#address(source),
+        epsilon,
+        this.normalisationFlagsOf(given),
+      ],
+    );
+    return this.#descriptor(operation);
+  }
+
+  normalisation(given: NormalisationForms): Primitive {
+    return this.primitive(this.#normalisation(given));
+  }
+
+  normalisationGradient(given: NormalisationForms): Primitive {
+    const { source, epsilon } = given;
+    const operation = this.#filled(
+      bytes.normalisation,
+      "dnnl_batch_normalization_backward_desc_init",
+      ["int", pointer, pointer, "float", "uint"],
+      [propagation.backward, this.#address(source), this.#address(source), epsilon, this.normalisationFlagsOf(given)],
+    );
+    return this.primitive(this.#descriptor(operation, [], this.#normalisation(given)));
+  }
+
+  elementwise(algorithm: Elementwise, form: Form, alpha: number, beta: number, postOps?: readonly PostOp[]): Primitive {
+    const operation = this.#filled(
+      bytes.elementwise,
+      "dnnl_eltwise_forward_desc_init",
+      ["int", "int", pointer, "float", "float"],
+      [propagation.inference, this.elementwiseKinds[algorithm], this.#address(form), alpha, beta],
+    );
+    return this.primitive(this.#descriptor(operation, postOps));
+  }
+
+  elementwiseGradient(algorithm: ElementwiseOfResult, form: Form): Primitive {
+    const forward = this.#filled(
+      bytes.elementwise,
+      "dnnl_eltwise_forward_desc_init",
+      ["int", "int", pointer, "float", "float"],
+      [propagation.training, ofResult[algorithm], this.#address(form), 0, 0],
+    );
+    const operation = this.#filled(
+      bytes.elementwise,
+      "dnnl_eltwise_backward_desc_init",
+      ["int", pointer, pointer, "float", "float"],
+      [ofResult[algorithm], this.#address(form), this.#address(form), 0, 0],
+    );
+    return this.primitive(this.#descriptor(operation, [], this.#descriptor(forward)));
+  }
+
+  softmax(kind: keyof typeof softmaxKinds, form: Form, axis: number): Primitive {
+    const operation = this.#filled(
+      bytes.softmax,
+      "dnnl_softmax_v2_forward_desc_init",
+      ["int", "int", pointer, pointer, "int"],
+      [propagation.inference, softmaxKinds[kind], this.#address(form), this.#address(form), axis],
+    );
+    return this.primitive(this.#descriptor(operation));
+  }
+
+  resampling(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive {
+    const operation = this.#filled(
+      bytes.resampling,
+      "dnnl_resampling_forward_desc_init",
+      ["int", "int", pointer, pointer, pointer],
+      [propagation.inference, resamplingKinds[kind], 0, this.#address(source), this.#address(result)],
+    );
+    return this.primitive(this.#descriptor(operation));
+  }
+
+  binary(algorithm: Binary, first: Form, second: Form, result: Form, postOps?: readonly PostOp[]): Primitive {
+    const operation = this.#filled(
+      bytes.binary,
+      "dnnl_binary_desc_init",
+      ["int", ...pointers(3)],
+      [binaryKinds[algorithm], ...[first, second, result].map(this.#address)],
+    );
+    return this.primitive(this.#descriptor(operation, postOps));
+  }
+
+  product(first: Form, second: Form, bias: Form | undefined, result: Form, postOps?: readonly PostOp[]): Primitive {
+    const operation = this.#filled(
+      bytes.matmul,
+      "dnnl_matmul_desc_init",
+      pointers(4),
+      [first, second, bias, result].map(this.#address),
+    );
+    return this.primitive(this.#descriptor(operation, postOps));
+  }
+
+  reduction(algorithm: Reduction, source: Form, result: Form): Primitive {
+    const operation = this.#filled(
+      bytes.reduction,
+      "dnnl_reduction_desc_init",
+      ["int", pointer, pointer, "float", "float"],
+      [reductionKinds[algorithm], this.#address(source), this.#address(result), 0, 0],
+    );
+    return this.primitive(this.#descriptor(operation));
+  }
+
+  reorder(from: Description, to: Description): Primitive {
+    return this.primitive(
+      this.made("dnnl_reorder_primitive_desc_create", pointers(5), [
+        from.address,
+        this.engine,
+        to.address,
+        this.engine,
+        this.attributes(),
+      ]),
+    );
+  }
+
+  protected appendElementwise(list: Handle, algorithm: Elementwise, alpha: number, beta: number): void {
+    this.call(
+      "dnnl_post_ops_append_eltwise",
+      [pointer, "float", "int", "float", "float"],
+      [list, 1, this.elementwiseKinds[algorithm], alpha, beta],
+    );
+  }
+}

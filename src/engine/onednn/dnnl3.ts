@@ -1,0 +1,310 @@
+/** Version 3 of oneDNN's C interface: a function for each kind of primitive makes its descriptor. */
+import type { NativeType } from "../../platform/native-terms.ts";
+import {
+  type Binary,
+  binaryKinds,
+  type ConvolutionForms,
+  type Description,
+  Dnnl,
+  type Elementwise,
+  type ElementwiseOfResult,
+  type Form,
+  type Handle,
+  type NormalisationForms,
+  type PoolingForms,
+  type PostOp,
+  type Primitive,
+  poolingKinds,
+  propagation,
+  type Reduction,
+  reductionKinds,
+  resamplingKinds,
+  softmaxKinds,
+} from "./dnnl.ts";
+
+/** Elementwise functions whose gradient takes their result. */
+const ofResult = { relu: 0x100, tanh: 0x101, logistic: 0x104 };
+
+const direct = 1;
+const pointer: NativeType = "uintptr_t";
+const pointers = (count: number): NativeType[] => new Array<NativeType>(count).fill(pointer);
+
+export class Dnnl3 extends Dnnl {
+  readonly firstPostOp = 32768;
+  readonly asksForShift = false;
+  protected readonly normalisationFlags = { scale: 2, shift: 4, relu: 8 };
+  protected readonly elementwiseKinds = {
+    relu: 0x20,
+    tanh: 0x21,
+    abs: 0x24,
+    sqrt: 0x25,
+    linear: 0x26,
+    logistic: 0x29,
+    exp: 0x2a,
+    log: 0x2d,
+    clip: 0x2e,
+    pow: 0x30,
+  };
+
+  describe(form: Form): Description {
+    const common = [form.shape.length, this.axes(form.shape), this.dtypeOf(form)];
+    const address = form.strides
+      ? this.made(
+          "dnnl_memory_desc_create_with_strides",
+          ["int", pointer, "int", pointer],
+          [...common, this.axes(form.strides)],
+        )
+      : this.made("dnnl_memory_desc_create_with_tag", ["int", pointer, "int", "int"], [...common, 1]);
+    return { address };
+  }
+
+  /** The descriptor that `dnnl_KIND_primitive_desc_create` makes of the engine and what the kind takes. */
+  #descriptor(
+    kind: string,
+    types: readonly NativeType[],
+    given: readonly number[],
+    postOps?: readonly PostOp[],
+  ): Handle {
+    return this.made(
+      `dnnl_${kind}_primitive_desc_create`,
+      [pointer, ...types, pointer],
+      [this.engine, ...given, this.attributes(postOps)],
+    );
+  }
+
+  #address = (form: Form | undefined): number => (form ? this.describe(form).address : 0);
+
+  #slide = ({ strides, dilations, before, after }: ConvolutionForms): number[] => [
+    this.axes(strides),
+    this.axes(dilations.map((dilation) => dilation - 1)),
+    this.axes(before),
+    this.axes(after),
+  ];
+
+  #convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
+    const { source, weights, bias, result, training } = given;
+    return this.#descriptor(
+      "convolution_forward",
+      ["int", "int", ...pointers(8)],
+      [
+        training ? propagation.training : propagation.inference,
+        direct,
+        ...[source, weights, bias, result].map(this.#address),
+        ...this.#slide(given),
+      ],
+      postOps,
+    );
+  }
+
+  convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Primitive {
+    return this.primitive(this.#convolution(given, postOps));
+  }
+
+  convolutionInputGradient(given: ConvolutionForms): Primitive {
+    const { source, weights, result } = given;
+    return this.primitive(
+      this.#descriptor(
+        "convolution_backward_data",
+        ["int", ...pointers(8)],
+        [
+          direct,
+          ...[source, weights, result].map(this.#address),
+          ...this.#slide(given),
+          this.#convolution({ ...given, training: true }),
+        ],
+      ),
+    );
+  }
+
+  convolutionWeightGradient(given: ConvolutionForms): Primitive {
+    const { source, weights, bias, result } = given;
+    return this.primitive(
+      this.#descriptor(
+        "convolution_backward_weights",
+        ["int", ...pointers(9)],
+        [
+          direct,
+          ...[source, weights, bias, result].map(this.#address),
+          ...this.#slide(given),
+          this.#convolution({ ...given, training: true }),
+        ],
+      ),
+    );
+  }
+
+  #window = ({ strides, kernel, dilations, before, after }: PoolingForms): number[] => [
+    this.axes(strides),
+    this.axes(kernel),
+    this.axes(dilations.map((dilation) => dilation - 1)),
+    this.axes(before),
+    this.axes(after),
+  ];
+
+  #pooling(given: PoolingForms): Handle {
+    const { algorithm, source, result, training } = given;
+    return this.#descriptor(
+      "pooling_forward",
+      ["int", "int", ...pointers(7)],
+      [
+        training ? propagation.training : propagation.inference,
+        poolingKinds[algorithm],
+        ...[source, result].map(this.#address),
+        ...this.#window(given),
+      ],
+    );
+  }
+
+  pooling(given: PoolingForms): Primitive {
+    return this.primitive(this.#pooling(given));
+  }
+
+  poolingGradient(given: PoolingForms): Primitive {
+    return this.primitive(
+      this.#descriptor(
+        "pooling_backward",
+        ["int", ...pointers(8)],
+        [
+          poolingKinds[given.algorithm],
+          ...[given.source, given.result].map(this.#address),
+          ...this.#window(given),
+          this.#pooling({ ...given, training: true }),
+        ],
+      ),
+    );
+  }
+
+  #normalisation(forms: NormalisationForms): Handle {
+    const { source, epsilon, given } = forms;
+    const form = this.#address(source);
+    return this.#descriptor(
+      "batch_normalization_forward",
+      ["int", pointer, pointer, "float", "uint"],
+      [given ? propagation.inference : propagation.training, form, form, epsilon, this.normalisationFlagsOf(forms)],
+    );
+  }
+
+  normalisation(given: NormalisationForms): Primitive {
+    return this.primitive(this.#normalisation(given));
+  }
+
+  normalisationGradient(given: NormalisationForms): Primitive {
+    const form = this.#address(given.source);
+    return this.primitive(
+      this.#descriptor(
+        "batch_normalization_backward",
+        ["int", ...pointers(3), "float", "uint", pointer],
+        [
+          propagation.backward,
+          form,
+          form,
+          form,
+          given.epsilon,
+          this.normalisationFlagsOf(given),
+          this.#normalisation(given),
+        ],
+      ),
+    );
+  }
+
+  elementwise(
+    algorithm: Elementwise,
+    given: Form,
+    alpha: number,
+    beta: number,
+    postOps?: readonly PostOp[],
+  ): Primitive {
+    const form = this.#address(given);
+    return this.primitive(
+      this.#descriptor(
+        "eltwise_forward",
+        ["int", "int", pointer, pointer, "float", "float"],
+        [propagation.inference, this.elementwiseKinds[algorithm], form, form, alpha, beta],
+        postOps,
+      ),
+    );
+  }
+
+  elementwiseGradient(algorithm: ElementwiseOfResult, given: Form): Primitive {
+    const form = this.#address(given);
+    const forward = this.#descriptor(
+      "eltwise_forward",
+      ["int", "int", pointer, pointer, "float", "float"],
+      [propagation.training, ofResult[algorithm], form, form, 0, 0],
+    );
+    return this.primitive(
+      this.#descriptor(
+        "eltwise_backward",
+        ["int", ...pointers(3), "float", "float", pointer],
+        [ofResult[algorithm], form, form, form, 0, 0, forward],
+      ),
+    );
+  }
+
+  softmax(kind: keyof typeof softmaxKinds, given: Form, axis: number): Primitive {
+    const form = this.#address(given);
+    return this.primitive(
+      this.#descriptor(
+        "softmax_forward",
+        ["int", "int", pointer, pointer, "int"],
+        [propagation.inference, softmaxKinds[kind], form, form, axis],
+      ),
+    );
+  }
+
+  resampling(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive {
+    return this.primitive(
+      this.#descriptor(
+        "resampling_forward",
+        ["int", "int", ...pointers(3)],
+        [propagation.inference, resamplingKinds[kind], 0, this.#address(source), this.#address(result)],
+      ),
+    );
+  }
+
+  binary(algorithm: Binary, first: Form, second: Form, result: Form, postOps?: readonly PostOp[]): Primitive {
+    return this.primitive(
+      this.#descriptor(
+        "binary",
+        ["int", ...pointers(3)],
+        [binaryKinds[algorithm], ...[first, second, result].map(this.#address)],
+        postOps,
+      ),
+    );
+  }
+
+  product(first: Form, second: Form, bias: Form | undefined, result: Form, postOps?: readonly PostOp[]): Primitive {
+    return this.primitive(
+      this.#descriptor("matmul", pointers(4), [first, second, bias, result].map(this.#address), postOps),
+    );
+  }
+
+  reduction(algorithm: Reduction, source: Form, result: Form): Primitive {
+    return this.primitive(
+      this.#descriptor(
+        "reduction",
+        ["int", pointer, pointer, "float", "float"],
+        [reductionKinds[algorithm], this.#address(source), this.#address(result), 0, 0],
+      ),
+    );
+  }
+
+  reorder(from: Description, to: Description): Primitive {
+    return this.primitive(
+      this.made("dnnl_reorder_primitive_desc_create", pointers(5), [
+        from.address,
+        this.engine,
+        to.address,
+        this.engine,
+        this.attributes(),
+      ]),
+    );
+  }
+
+  protected appendElementwise(list: Handle, algorithm: Elementwise, alpha: number, beta: number): void {
+    this.call(
+      "dnnl_post_ops_append_eltwise",
+      [pointer, "int", "float", "float"],
+      [list, this.elementwiseKinds[algorithm], alpha, beta],
+    );
+  }
+}

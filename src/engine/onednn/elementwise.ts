@@ -1,0 +1,82 @@
+/** Functions of every element, of one operand or of two that broadcast. */
+import type { Value } from "../../graph/value.ts";
+import { Add, Div, Exp, Mul, Neg, Relu, Sigmoid, Sqrt, Sub, Tanh, TanhGradient } from "../../ops/core/elementwise.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { argument, type Binary, type Elementwise, type ElementwiseOfResult } from "./dnnl.ts";
+import { type Cell, formOf, type Order } from "./memory.ts";
+import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
+
+/** Elementwise functions of one operand: the library's, with its two numbers. */
+const unary =
+  (algorithm: Elementwise, alpha = 0, beta = 0): Rule =>
+  (node, plan) => {
+    const [x] = node.inputs as [Value];
+    if (!isFloat32(x)) return false;
+    const source = plan.cell(x);
+    const result = plan.output(node, 0, source.order);
+    const { postOps, operands } = plan.following(node, source.order);
+    plan.run(plan.dnnl.elementwise(algorithm, formOf(widened(source)), alpha, beta, postOps), [
+      [argument.source, widened(source)],
+      ...operands,
+      [argument.result, widened(result)],
+    ]);
+    return true;
+  };
+
+/** Two operands that broadcast: the library repeats the second only. */
+const pairwise =
+  (algorithm: Binary, commutes: boolean): Rule =>
+  (node, plan) => {
+    const [a, b] = node.inputs as [Value, Value];
+    const shape = node.outputs[0]!.shape as Shape;
+    if (!isFloat32(a, b) || shape.length > 5) return false;
+    const isFull = (value: Value) =>
+      value.shape.length === shape.length && value.shape.every((length, axis) => length === shape[axis]);
+    const [first, second] = isFull(a) ? [a, b] : commutes && isFull(b) ? [b, a] : [];
+    if (!first || !second) return false;
+    const left = plan.cell(first);
+    const order: Order = left.order;
+    const right = widened(isFull(second) ? plan.ordered(second, order) : plan.ordered(second, "plain"), shape.length);
+    const { postOps, operands } = plan.following(node, order);
+    const result = plan.output(node, 0, order);
+    const [x, y, z] = [left, right, result].map((cell) => widened(cell)) as [Cell, Cell, Cell];
+    plan.run(plan.dnnl.binary(algorithm, formOf(x), formOf(y), formOf(z), postOps), [
+      [argument.source, x],
+      [argument.second, y],
+      ...operands,
+      [argument.result, z],
+    ]);
+    return true;
+  };
+
+/** From a function's result and the result's gradient to the operand's. */
+const gradient =
+  (algorithm: ElementwiseOfResult): Rule =>
+  (node, plan) => {
+    const [y, g] = node.inputs as [Value, Value];
+    if (!isFloat32(y, g)) return false;
+    const result = widened(plan.cell(y));
+    const ofResult = widened(plan.ordered(g, result.order));
+    plan.run(plan.dnnl.elementwiseGradient(algorithm, formOf(result)), [
+      [argument.result, result],
+      [argument.resultGradient, ofResult],
+      [argument.sourceGradient, widened(plan.output(node, 0, result.order))],
+    ]);
+    return true;
+  };
+
+export const reluGradient = gradient("relu");
+
+export const elementwiseRules: Rules = [
+  [Relu, unary("relu")],
+  [Tanh, unary("tanh")],
+  [Sigmoid, unary("logistic")],
+  [Exp, unary("exp")],
+  [Sqrt, unary("sqrt")],
+  [Neg, unary("linear", -1)],
+  [Add, pairwise("add", true)],
+  [Mul, pairwise("mul", true)],
+  [Sub, pairwise("sub", false)],
+  [Div, pairwise("div", false)],
+  [TanhGradient, gradient("tanh")],
+];

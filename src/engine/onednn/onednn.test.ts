@@ -1,0 +1,83 @@
+import { spawnSync } from "node:child_process";
+import { afterAll, describe, expect, test } from "vitest";
+import { makeGraph } from "../../graph/graph.ts";
+import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
+import { conv } from "../../ops/conv.ts";
+import { add, mul } from "../../ops/core/elementwise.ts";
+import { openLibrary } from "../../platform/native.ts";
+import { full, scalar } from "../../tensor/tensor.ts";
+import { dnnl, missing } from "./library.ts";
+import { onednn } from "./onednn.ts";
+import { NativeProgram } from "./program.ts";
+
+/** Sums of windows of nine: 27 of each, where there are three channels of ones. */
+function sums(shape: readonly Dimension[]) {
+  const x = inputValue("x", { dtype: "float32", shape });
+  const w = parameterValue("w", { dtype: "float32", shape: [8, 3, 3, 3] });
+  return makeGraph([x], { y: conv(x, w, undefined, { kernel_shape: [3, 3] }) });
+}
+const ones = new Map([["w", full([8, 3, 3, 3], 1)]]);
+
+test("a library that is not there is missed by its names", () => {
+  expect(openLibrary(["libnothing.so.9", "libnothing.so.8"]).missing).toBe(
+    "a library named libnothing.so.9, libnothing.so.8",
+  );
+});
+
+describe.skipIf(missing() !== undefined)("oneDNN", () => {
+  afterAll(() => onednn.close());
+
+  test("runs batches of several lengths, with the weights that were written last", async () => {
+    const program = await onednn.compile(sums(["batch", 3, 8, 8]), ones);
+    for (const batch of [2, 5, 2]) {
+      const y = (await program.run({ x: full([batch, 3, 8, 8], 1) })).get("y")!;
+      expect(y.shape).toEqual([batch, 8, 6, 6]);
+      expect(new Set(y.toArray())).toEqual(new Set([27]));
+    }
+    await program.write(new Map([["w", full([8, 3, 3, 3], 2)]]));
+    expect((await program.run({ x: full([2, 3, 8, 8], 1) })).get("y")!.toArray()[0]).toBe(54);
+    await program.dispose();
+    await expect(program.run({ x: full([2, 3, 8, 8], 1) })).rejects.toThrow("a program that was disposed of");
+  });
+
+  test("what only constants decide is computed once, and a variable's next value where it is looked for", () => {
+    const x = inputValue("x", { dtype: "float32", shape: [4] });
+    const w = parameterValue("w", { dtype: "float32", shape: [4] });
+    const count = stateValue("count", { dtype: "float32", shape: [] });
+    const graph = makeGraph([x], { y: mul(x, mul(w, 3)) }, [{ variable: count, next: add(count, 1) }]);
+    const start = new Map([
+      ["w", full([4], 2)],
+      ["count", scalar(1)],
+    ]);
+    const program = new NativeProgram(dnnl(), graph, start, []);
+    expect(program.plan.prepared.map(({ name }) => name)).toEqual(["Mul"]);
+    expect(program.plan.steps.map(({ name }) => name)).toEqual(["Mul", "Add"]);
+    expect(
+      program
+        .run(new Map([["x", full([4], 5)]]))
+        .get("y")!
+        .toArray(),
+    ).toEqual([30, 30, 30, 30]);
+    program.run(new Map([["x", full([4], 5)]]));
+    expect(program.read().get("count")!.item()).toBe(3);
+  });
+
+  test("a process that used it ends without a crash", () => {
+    const source = new URL("./onednn.ts", import.meta.url).href;
+    const script = `
+      import { onednn } from ${JSON.stringify(source)};
+      import { inputValue } from ${JSON.stringify(new URL("../../graph/value.ts", import.meta.url).href)};
+      import { makeGraph } from ${JSON.stringify(new URL("../../graph/graph.ts", import.meta.url).href)};
+      import { relu } from ${JSON.stringify(new URL("../../ops/core/elementwise.ts", import.meta.url).href)};
+      import { full } from ${JSON.stringify(new URL("../../tensor/tensor.ts", import.meta.url).href)};
+      const x = inputValue("x", { dtype: "float32", shape: [1000] });
+      const program = await onednn.compile(makeGraph([x], { y: relu(x) }), new Map());
+      console.log((await program.run({ x: full([1000], 7) })).get("y").data[999]);`;
+    for (let count = 0; count < 3; count++) {
+      const { status, stdout } = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+        encoding: "utf8",
+      });
+      expect([status, stdout.trim()]).toEqual([0, "7"]);
+    }
+  }, 60_000);
+});

@@ -1,0 +1,385 @@
+/** A graph of fixed shapes as steps over one block of memory: which kernel computes each node, in which order of elements. */
+import { StriateError } from "../../errors.ts";
+import { type Graph, nodesBehind, nodesOf, resultsOf, variablesOf } from "../../graph/graph.ts";
+import { constant, fixedShape, type NamedSource, type Node, type Value } from "../../graph/value.ts";
+import { formatShape, type Shape, sameShape } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
+import { type Chain, chainsOf } from "./fuse.ts";
+import {
+  bytesOf,
+  type Cell,
+  formOf,
+  type Home,
+  isEitherOrder,
+  type Memory,
+  type Order,
+  type Region,
+} from "./memory.ts";
+
+/** A piece of work: what it touches, and how to do it once everything has its place. */
+export interface Step {
+  readonly name: string;
+  readonly touches: readonly Region[];
+  make(memory: Memory): () => void;
+}
+
+/** Lays out the steps of a node; false where it does not know how. */
+export type Rule = (node: Node, plan: Plan) => boolean;
+export type Rules = readonly (readonly [{ readonly name: string }, Rule])[];
+
+/** Whether all those that are there are numbers that the library computes with, and at least one of them. */
+export const isFloat32 = (...values: readonly (Value | undefined)[]): boolean =>
+  values.every((value) => value === undefined || (value.dtype === "float32" && !value.shape.includes(0)));
+
+export class Plan {
+  readonly dnnl: Dnnl;
+  /** Steps that only constants and unchanging variables decide: made once. */
+  readonly prepared: Step[] = [];
+  /** Steps of every run up to the last output, then those of the updates. */
+  readonly steps: Step[] = [];
+  /** How many of the steps the outputs need. */
+  readonly untilOutputs: number;
+  readonly regions: Region[] = [];
+  readonly inputs = new Map<string, Cell>();
+  readonly outputs = new Map<string, Cell>();
+  /** Where each variable's value is now, row-major. */
+  readonly variables = new Map<string, Cell>();
+  readonly constants: { readonly cell: Cell; readonly tensor: Tensor }[] = [];
+  /** The operators that ran in our own loops, with how often. */
+  readonly looped = new Map<string, number>();
+  /** What a step leaves for the step of its gradient, by the value it made. */
+  readonly workspaces = new Map<Value, { readonly cell: Cell; readonly node: Node }>();
+  readonly #cells = new Map<Value, Cell>();
+  readonly #orders = new Map<Region, Map<string, Cell>>();
+  readonly #changing: ReadonlySet<string>;
+  readonly #used: Set<Value>;
+  readonly #results: ReadonlySet<Value>;
+  readonly #consumers = new Map<Value, readonly Node[]>();
+  #name = "";
+  #chain: Chain | undefined;
+  /** Whether what is being laid out depends on nothing that changes from run to run. */
+  #isPreparing = false;
+  readonly #done = new Set<Node>();
+  /** Lays out a node before its turn: what it takes must be there. */
+  readonly early: (node: Node) => void;
+
+  constructor(dnnl: Dnnl, graph: Graph, rules: ReadonlyMap<object, Rule>) {
+    this.dnnl = dnnl;
+    this.#changing = new Set(graph.updates.map(({ variable }) => variable.source.name));
+    this.#results = new Set(resultsOf(graph));
+    this.#used = new Set(this.#results);
+    for (const node of nodesOf(graph))
+      for (const input of node.inputs) {
+        if (!input) continue;
+        this.#used.add(input);
+        this.#consumers.set(input, [...(this.#consumers.get(input) ?? []), node]);
+      }
+    for (const input of graph.inputs) this.inputs.set(input.source.name, this.#leaf(input, "kept"));
+    for (const variable of variablesOf(graph)) {
+      const { name } = variable.source;
+      this.variables.set(name, this.#leaf(variable, this.#changing.has(name) ? "now" : "kept", name));
+    }
+    const chains = chainsOf(graph);
+    const inChains = new Set([...chains.values()].flatMap(({ head, rest }) => [head, ...rest]));
+    const alone = (node: Node) => {
+      if (this.#done.has(node)) return;
+      this.#done.add(node);
+      this.#name = node.scope === "" ? node.op.name : `${node.scope}/${node.op.name}`;
+      if (!this.#by(rules.get(node.op), node)) this.#loop(node);
+    };
+    const visit = (node: Node) => {
+      const chain = chains.get(node);
+      const operands = chain ? [chain.head, ...chain.rest].flatMap(({ inputs }) => inputs) : node.inputs;
+      const isInside = (value: Value) =>
+        chain?.rest.some((each) => each !== node && each.outputs.includes(value)) ||
+        chain?.head.outputs.includes(value);
+      this.#isPreparing =
+        !(inChains.has(node) && !chain) &&
+        operands.every(
+          (value) => !value || isInside(value) || (this.isKnown(value) && this.#isFixed(this.cell(value))),
+        );
+      lay(node, chain);
+      this.#isPreparing = false;
+    };
+    const lay = (node: Node, chain: Chain | undefined) => {
+      if (!chain) {
+        if (!inChains.has(node)) alone(node);
+        return;
+      }
+      const { head, rest } = chain;
+      this.#name = [head, ...rest].map(({ op }) => op.name).join("+");
+      this.#chain = chain;
+      const isDone = this.#by(rules.get(head.op), head);
+      this.#chain = undefined;
+      if (!isDone) for (const each of [head, ...rest]) alone(each);
+    };
+    this.early = visit;
+    const ofOutputs = nodesBehind(graph.outputs.values());
+    for (const node of ofOutputs) visit(node);
+    for (const [name, value] of graph.outputs) this.outputs.set(name, this.ordered(value, "plain"));
+    this.untilOutputs = this.steps.length;
+    const seen = new Set(ofOutputs);
+    for (const node of nodesOf(graph)) if (!seen.has(node)) visit(node);
+    for (const { variable, next } of graph.updates) this.#update(variable.source.name, next);
+    this.#live();
+  }
+
+  #by(rule: Rule | undefined, node: Node): boolean {
+    try {
+      return rule?.(node, this) ?? false;
+    } catch (error) {
+      if (!(error instanceof Unimplemented)) throw error;
+      return false;
+    }
+  }
+
+  /** Bytes with a place of their own. */
+  region(bytes: number, home: Home = "arena", variable?: string): Region {
+    const region: Region = {
+      home: home === "arena" && this.#isPreparing ? "kept" : home,
+      bytes: Math.max(1, bytes),
+      ...(variable !== undefined && home !== "kept" && { variable }),
+      first: Number.POSITIVE_INFINITY,
+      last: -1,
+      offset: 0,
+    };
+    this.regions.push(region);
+    return region;
+  }
+
+  #leaf(value: Value, home: Home, variable?: string): Cell {
+    const shape = shapeOf(value);
+    const cell: Cell = {
+      dtype: value.dtype,
+      shape,
+      order: "plain",
+      region: this.region(bytesOf(value.dtype, shape), home, variable),
+    };
+    this.#cells.set(value, cell);
+    return cell;
+  }
+
+  isKnown = (value: Value): boolean => value.source.kind !== "node" || this.#cells.has(value);
+  isUsed = (value: Value | undefined): boolean => value !== undefined && this.#used.has(value);
+
+  isResult = (value: Value): boolean => this.#results.has(value);
+
+  /** The nodes that take a value. */
+  consumers = (value: Value): readonly Node[] => this.#consumers.get(value) ?? [];
+
+  /** Where a value is, in whichever order. */
+  cell(value: Value): Cell {
+    const known = this.#cells.get(value);
+    if (known) return known;
+    if (value.source.kind !== "constant")
+      throw new StriateError({
+        subject: "oneDNN",
+        found: `nothing for "${(value.source as NamedSource).name ?? "a value"}"`,
+      });
+    const cell = this.#leaf(value, "kept");
+    this.constants.push({ cell, tensor: value.source.tensor });
+    return cell;
+  }
+
+  /** A constant of the plan's own. */
+  constant(tensor: Tensor): Cell {
+    return this.cell(constant(tensor));
+  }
+
+  /** A value with its elements in this order: as it is, or reordered once. */
+  ordered(value: Value, order: Order): Cell {
+    return this.inOrder(this.cell(value), order);
+  }
+
+  inOrder(cell: Cell, order: Order): Cell {
+    if (cell.order === order) return cell;
+    if (isEitherOrder(cell.shape)) return { ...cell, order };
+    return this.#once(cell, order, () => {
+      const result: Cell = { ...cell, order, region: this.#like(cell, bytesOf(cell.dtype, cell.shape)) };
+      const primitive = this.dnnl.reorder(this.dnnl.describe(formOf(cell)), this.dnnl.describe(formOf(result)));
+      this.run(
+        primitive,
+        [
+          [argument.source, cell],
+          [argument.result, result],
+        ],
+        this.#isFixed(cell),
+      );
+      return result;
+    });
+  }
+
+  /** A tensor in a form of the library's choice, made once for every run (or for good, of what does not change). */
+  packed(cell: Cell, description: Description): Cell {
+    if (this.dnnl.isSame(description, this.dnnl.describe(formOf(cell)))) return cell;
+    const known = [...(this.#orders.get(cell.region)?.values() ?? [])].find(
+      (other) =>
+        other.description && sameShape(other.shape, cell.shape) && this.dnnl.isSame(other.description, description),
+    );
+    if (known) return known;
+    return this.#once(cell, `packed ${this.#orders.get(cell.region)?.size ?? 0}`, () => {
+      const result: Cell = { ...cell, description, region: this.#like(cell, this.dnnl.bytesOf(description)) };
+      const primitive = this.dnnl.reorder(this.dnnl.describe(formOf(cell)), description);
+      this.run(
+        primitive,
+        [
+          [argument.source, cell],
+          [argument.result, result],
+        ],
+        this.#isFixed(cell),
+      );
+      return result;
+    });
+  }
+
+  #once(cell: Cell, key: string, make: () => Cell): Cell {
+    const made = this.#orders.get(cell.region) ?? new Map<string, Cell>();
+    this.#orders.set(cell.region, made);
+    const shaped = `${key} ${formatShape(cell.shape)}`;
+    const found = made.get(shaped) ?? make();
+    made.set(shaped, found);
+    return found;
+  }
+
+  #isFixed = ({ region }: Cell): boolean =>
+    region.home === "kept" && ![...this.inputs.values()].some((input) => input.region === region);
+  #like = (cell: Cell, bytes: number): Region => this.region(bytes, this.#isFixed(cell) ? "kept" : "arena");
+
+  /** What follows a node in the same pass: for its primitive, and the operands that the primitive then takes. */
+  following(node: Node, order: Order): { readonly postOps: PostOp[]; readonly operands: (readonly [number, Cell])[] } {
+    const rank = node.outputs[0]!.shape.length;
+    const postOps: PostOp[] = [];
+    const operands: (readonly [number, Cell])[] = [];
+    for (const link of this.#chain?.head === node ? this.#chain.links : []) {
+      if (link.kind === "binary") {
+        const isFull = link.operand.shape.length === rank && sameShape(link.operand.shape, node.outputs[0]!.shape);
+        const cell = widened(isFull ? this.ordered(link.operand, order) : this.ordered(link.operand, "plain"), rank);
+        operands.push([this.dnnl.firstPostOp * (postOps.length + 1) + argument.second, cell]);
+        postOps.push({ kind: "binary", algorithm: link.algorithm, form: formOf(cell) });
+      } else postOps.push(link);
+    }
+    return { postOps, operands };
+  }
+
+  /** Whether the node after this one is computed in the same pass. */
+  isFollowed = (node: Node): boolean => this.#chain?.head === node;
+
+  /** A new place for one of a node's outputs, or for what follows it in the same pass. */
+  output(node: Node, index: number, order: Order): Cell {
+    const last = index === 0 && this.#chain?.head === node ? this.#chain.rest.at(-1)! : node;
+    const value = last.outputs[index]!;
+    const shape = shapeOf(value);
+    const cell: Cell = { dtype: value.dtype, shape, order, region: this.region(bytesOf(value.dtype, shape)) };
+    this.#cells.set(value, cell);
+    return cell;
+  }
+
+  /** Says that a value lies where another does. */
+  alias(value: Value, cell: Cell): void {
+    this.#cells.set(value, cell);
+  }
+
+  temporary(description: Description): Cell {
+    return {
+      dtype: "uint8",
+      shape: [this.dnnl.bytesOf(description)],
+      order: "plain",
+      description,
+      region: this.region(this.dnnl.bytesOf(description)),
+    };
+  }
+
+  /** A step that runs a primitive. */
+  run(primitive: Primitive, arguments_: readonly (readonly [number, Cell])[], prepared = false): void {
+    const all = [...arguments_];
+    if (primitive.scratchpad) all.push([argument.scratchpad, this.temporary(primitive.scratchpad)]);
+    const name = `${this.#name} ${all.map(([, cell]) => formatShape(cell.shape)).join(", ")}`;
+    this.step(
+      all.map(([, cell]) => cell),
+      (memory) => this.dnnl.bound(name, primitive, new Map(all.map(([index, cell]) => [index, memory.handle(cell)]))),
+      prepared,
+    );
+  }
+
+  step(cells: readonly Cell[], make: Step["make"], prepared = false): void {
+    (prepared || this.#isPreparing ? this.prepared : this.steps).push({
+      name: this.#name,
+      touches: cells.map(({ region }) => region),
+      make,
+    });
+  }
+
+  /** The operator's own meaning, over the same memory: for what the library does not have. */
+  #loop(node: Node): void {
+    this.looped.set(node.op.name, (this.looped.get(node.op.name) ?? 0) + 1);
+    const inputs = node.inputs.map((input) => input && this.ordered(input, "plain"));
+    const outputs = node.outputs.map((_, index) => this.output(node, index, "plain"));
+    this.step([...inputs.filter((input) => input !== undefined), ...outputs], (memory) => {
+      const from = inputs.map((cell) => cell && { cell, view: memory.view(cell) });
+      const to = outputs.map(memory.view.bind(memory));
+      return () => {
+        const tensors = from.map((each) => each && new Tensor(each.cell.dtype, each.cell.shape, each.view()));
+        node.op.evaluate(tensors, node.attributes).forEach((tensor, index) => {
+          (to[index]!() as Float32Array).set(tensor.data as Float32Array);
+        });
+      };
+    });
+  }
+
+  /** Brings a variable's next value to where it is looked for in the next run. */
+  #update(name: string, next: Value): void {
+    this.#name = name;
+    const now = this.variables.get(name)!;
+    const source = this.ordered(next, "plain");
+    if (this.#canBecome(source)) {
+      Object.assign(source.region, { home: "next", variable: name });
+      return;
+    }
+    const target: Cell = { ...now, region: this.region(now.region.bytes, "next", name) };
+    this.step([source, target], (memory) => {
+      const [from, to] = [memory.view(source), memory.view(target)];
+      return () => (to() as Float32Array).set(from() as Float32Array);
+    });
+  }
+
+  /** Whether a tensor is made after the outputs (whose numbers may yet condemn it) and has its place to itself. */
+  #canBecome({ region, start = 0, description }: Cell): boolean {
+    const isEarly = this.steps.slice(0, this.untilOutputs).some(({ touches }) => touches.includes(region));
+    return region.home === "arena" && start === 0 && !description && !isEarly;
+  }
+
+  /** When every region is first and last used. */
+  #live(): void {
+    this.steps.forEach(({ touches }, index) => {
+      for (const region of touches) {
+        region.first = Math.min(region.first, index);
+        region.last = Math.max(region.last, index);
+      }
+    });
+    for (const { region } of this.outputs.values()) region.last = this.steps.length;
+    for (const { touches } of this.prepared)
+      for (const region of touches) if (region.home === "arena") [region.first, region.last] = [0, this.steps.length];
+  }
+}
+
+function shapeOf(value: Value): Shape {
+  const shape = fixedShape(value);
+  if (!shape)
+    throw new StriateError({
+      subject: "oneDNN",
+      found: `a shape of ${formatShape(value.shape)}`,
+      expected: "shapes that are known before the run",
+      mend: 'Give lengths for the names with `dimensions`, or use the engine "ort"',
+    });
+  return shape;
+}
+
+/**
+ * A tensor with axes of length 1 before its own, and at least two: the library has none without axes, and version 2 errs in
+ * post-operations over a single one.
+ */
+export function widened(cell: Cell, rank = 0): Cell {
+  const lead = Math.max(2, rank) - cell.shape.length;
+  return lead <= 0 ? cell : { ...cell, shape: [...new Array<number>(lead).fill(1), ...cell.shape], order: "plain" };
+}
