@@ -83,6 +83,7 @@ export function makeGraph(
   const draft: Graph = { inputs, outputs: named, updates };
   const leaves = leavesOf(draft);
   const names = new Map<string, Value>();
+  const listed = new Set<Value>(inputs);
   for (const leaf of leaves) {
     if (leaf.source.kind === "node" || leaf.source.kind === "constant") continue;
     const { name, kind } = leaf.source;
@@ -94,7 +95,7 @@ export function makeGraph(
         mend: "Rename one of the layers, or use one layer twice on purpose with `shared`",
       });
     names.set(name, leaf);
-    if (kind === "input" && !inputs.includes(leaf as Input))
+    if (kind === "input" && !listed.has(leaf))
       throw new StriateError({ subject: "graph", found: `input "${name}" used but not listed among the inputs` });
   }
   for (const [name, value] of named)

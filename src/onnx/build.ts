@@ -45,7 +45,9 @@ interface Context {
 /** How deep functions may call each other, and branches nest. */
 const deepest = 32;
 /** How many nodes a file may come to when its functions are inlined. */
-const mostNodes = 1_000_000;
+const mostNodes = 200_000;
+/** How many nodes of an operator that there is not are listed. */
+const mostListed = 1000;
 
 const loops = new Set([":Loop", ":Scan", ":SequenceMap"]);
 
@@ -74,7 +76,9 @@ export class Builder {
         return;
       }
       const name = domainOf(each) === "" ? each.opType : `${each.domain}.${each.opType}`;
-      missing.set(name, [...(missing.get(name) ?? []), each.name || each.output[0] || "unnamed"]);
+      const places = missing.get(name) ?? [];
+      missing.set(name, places);
+      if (places.length < mostListed) places.push(each.name || each.output[0] || "unnamed");
     };
     nodes.forEach(visit);
     if (missing.size === 0) return;

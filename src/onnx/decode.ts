@@ -56,10 +56,8 @@ export function decode(bytes: Uint8Array, subject = "model", options: DecodeOpti
   }
   const inputs: Input[] = [];
   for (const info of proto.input) {
-    if (values.has(info.name)) {
-      if (proto.initializer.some((each) => each.name === info.name)) continue;
-      throw twice(subject, info.name);
-    }
+    // Older files list their weights among the inputs too.
+    if (values.has(info.name)) continue;
     const known = options.known?.get(info.name);
     if (known) {
       values.set(info.name, constant(known));

@@ -62,7 +62,9 @@ export async function readExternalData(bytes: Uint8Array, subject: string, folde
   for (const proto of tensorsOf(parseModel(bytes, subject))) {
     if (!isExternal(proto)) continue;
     const place = placeOf(proto, subject);
-    places.set(place.location, [...(places.get(place.location) ?? []), place]);
+    const ranges = places.get(place.location) ?? [];
+    places.set(place.location, ranges);
+    ranges.push(place);
     total += place.length;
     if (total > mostBytes)
       throw new StriateError({ subject, found: "more than 8 GiB of external data", expected: "less" });

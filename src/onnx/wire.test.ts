@@ -101,6 +101,14 @@ describe("the wire format", () => {
     expect(attempt).toThrow(reason);
   });
 
+  test("is not followed into millions of parts, each of which would be an object", () => {
+    const lead = [...tag(1, 0), 8, ...sized(8, [...tag(2, 0), 17]), ...tag(7, 2), ...varint(2_400_000n)];
+    const bytes = new Uint8Array(lead.length + 2_400_000);
+    bytes.set(lead);
+    for (let at = lead.length; at < bytes.length; at += 2) bytes[at] = tag(1, 2)[0]!;
+    expect(() => decode(bytes, "m")).toThrow("more than 1000000 messages");
+  });
+
   test("may have fields that we do not know, and lists of numbers in either form", () => {
     const unknown = [
       ...text(100, "a"),

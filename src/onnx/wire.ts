@@ -9,8 +9,9 @@ const wireTypes = { varint: 0, eight: 1, sized: 2, four: 5 } as const;
 
 /** How deep messages may nest: a branch in a branch is three levels. */
 const deepest = 100;
-/** How many messages a file may have: each takes a hundred times its two bytes. */
-const mostMessages = 5_000_000;
+/** How many messages, and how many whole numbers of 64 bits outside raw data, a file may have: objects of many bytes each. */
+const mostMessages = 1_000_000;
+const mostNumbers = 2 ** 22;
 
 /** Where bytes are not what a message's description says, and why. */
 export class WireError extends Error {}
@@ -29,6 +30,7 @@ class WireChecker {
   readonly #text = new TextDecoder("utf-8", { fatal: true });
   #at = 0;
   #messages = 0;
+  #numbers = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -88,6 +90,8 @@ class WireChecker {
     const { low, high } = this.#varint(to, place);
     const fits = high === (low | 0) >> 31;
     if (field.scalar === ScalarType.INT32 && !fits) throw refusal(place, "a number beyond 32 bits");
+    if (field.scalar !== ScalarType.INT32 && ++this.#numbers > mostNumbers)
+      throw refusal(place, `more than ${mostNumbers} whole numbers of 64 bits`);
   }
 
   #string(end: number, place: Path): void {
