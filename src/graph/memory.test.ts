@@ -42,7 +42,9 @@ describe("the memory of a run", () => {
   test.each([reference, ort])("is limited by compile on $name, before anything is made", async (engine) => {
     const y = expand(x, vector([2 ** 24, 10, 25]));
     const graph = makeGraph([x], { y: reduceSum(y) });
-    await expect(engine.compile(graph, new Map())).rejects.toThrow("bring the memory for a run to 16.8 GB; expected at most ");
+    await expect(engine.compile(graph, new Map())).rejects.toThrow(
+      "bring the memory for a run to 16.8 GB; expected at most ",
+    );
   });
 
   test.each([reference, ort])("is known on $name when inputs decide it", async (engine) => {
