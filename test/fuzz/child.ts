@@ -17,7 +17,9 @@ export type Report =
   | { readonly kind: "end"; readonly index: number; readonly refused: boolean; readonly growth: number }
   | { readonly kind: "failure"; readonly index: number; readonly reason: string };
 
-const say = (report: Report): void => void process.send!(report);
+/** Resolves when it is said: what waits to be would be lost with the process. */
+const say = (report: Report): Promise<unknown> =>
+  new Promise((resolve) => process.send!(report, undefined, undefined, resolve));
 
 /** The most memory that this process ever held, in bytes. */
 const most = (): number => process.resourceUsage().maxRSS * 1024;
@@ -29,7 +31,7 @@ process.once("message", async ({ format: name, cases, seed, from, to }: Task) =>
     await format.use(format.make(new Random(0, "warm", index))).catch(() => undefined);
   const start = most();
   for (let index = from; index < to; index++) {
-    say({ kind: "start", index });
+    await say({ kind: "start", index });
     const bytes = fileOf(format, seed, index);
     let refused = false;
     try {
@@ -37,11 +39,11 @@ process.once("message", async ({ format: name, cases, seed, from, to }: Task) =>
     } catch (error) {
       refused = true;
       if (!(error instanceof StriateError)) {
-        say({ kind: "failure", index, reason: (error as Error)?.stack ?? String(error) });
+        await say({ kind: "failure", index, reason: (error as Error)?.stack ?? String(error) });
         continue;
       }
     }
-    say({ kind: "end", index, refused, growth: most() - start });
+    await say({ kind: "end", index, refused, growth: most() - start });
   }
   process.disconnect();
   process.exit();

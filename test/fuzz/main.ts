@@ -88,6 +88,7 @@ function attempt(task: Task): Promise<Outcome> {
     });
     child.on("exit", (code, signal) => {
       clearTimeout(timer);
+      if (code === 0 && at < task.to - 1) end("the process ended before the last file");
       if (code !== 0) end(`the process ended (${signal ?? `exit code ${code}`})`);
       resolve({ stop, failures, refused, growth, slowest });
     });
