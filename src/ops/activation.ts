@@ -1,6 +1,6 @@
 /** Activations that ONNX names. Those that are short compositions of others are composed where they are used. */
 import { StriateError } from "../errors.ts";
-import { apply, defineOp, type GradientRule, type Op } from "../graph/op.ts";
+import { apply, defineOp, type GradientRule, type Op, striateDomain } from "../graph/op.ts";
 import { constant, type Node, type Value } from "../graph/value.ts";
 import { allocate, isFloat } from "../tensor/dtype.ts";
 import { broadcastStrides, formatShape, offsets, sizeOf } from "../tensor/shape.ts";
@@ -250,11 +250,42 @@ function clipGradient(node: Node, [g]: readonly (Value | undefined)[]): ReturnTy
   const above = highest && greater(lowest ? where(below!, lowest, x) : x, highest);
   const underHighest = above ? where(above, 0, g) : g;
   return [
-    below ? where(below, 0, underHighest) : underHighest,
+    clipped(x, g, lowest, highest),
     lowest && sumTo(where(below!, underHighest, 0), lowest),
     highest && sumTo(where(above!, g, 0), highest),
   ];
 }
+
+/** The gradient of clipping for x, from that of its output: where x is within the limits or on one, else 0. */
+export const ClipGradient: Op<Record<never, never>> = defineOp<Record<never, never>>({
+  name: "ClipGradient",
+  domain: striateDomain,
+  attributes: {},
+  arity: [2, 4],
+  settings: [2, 3],
+  infer: ([x]) => [x!],
+  evaluate: ([x, g, lowest, highest]) => {
+    const low = lowest ? Number(lowest.data[0]) : Number.NEGATIVE_INFINITY;
+    const high = highest ? Number(highest.data[0]) : Number.POSITIVE_INFINITY;
+    const data = allocate(x!.dtype, x!.size);
+    for (let index = 0; index < data.length; index++) {
+      const value = Number(x!.data[index]);
+      if (!(value < low) && !(value > high)) data[index] = g!.data[index]!;
+    }
+    return [new Tensor(x!.dtype, x!.shape, data)];
+  },
+  gradient: (node, [h]) => {
+    const [x, , lowest, highest] = node.inputs as [Value, Value, Value | undefined, Value | undefined];
+    return [undefined, h && clipped(x, h, lowest, highest)];
+  },
+  composition: ([x, g, lowest, highest]) => {
+    const underHighest = highest ? where(greater(x!, highest), 0, g!) : g!;
+    return [lowest ? where(less(x!, lowest), 0, underHighest) : underHighest];
+  },
+});
+
+const clipped = (x: Value, g: Value, lowest: Value | undefined, highest: Value | undefined): Value =>
+  apply(ClipGradient, highest ? [x, g, lowest, highest] : lowest ? [x, g, lowest] : [x, g])[0]!;
 
 export const erf = (x: Value): Value => apply(Erf, [x])[0]!;
 export const leakyRelu = (x: Value, slope?: number): Value => apply(LeakyRelu, [x], { alpha: slope })[0]!;

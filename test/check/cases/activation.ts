@@ -1,6 +1,6 @@
 import type { Value } from "../../../src/graph/value.ts";
 import * as activation from "../../../src/ops/activation.ts";
-import { moving, type OpCase, type OperandSpec, row } from "../case.ts";
+import { moving, type OpCase, type OperandSpec, row, still } from "../case.ts";
 import { awayFromZero, type Draw, exactly, integer } from "../draw.ts";
 
 const shape = ["batch", 3, 4] as const;
@@ -22,8 +22,8 @@ const plain: readonly (readonly [{ readonly name: string }, Draw | undefined])[]
   [activation.Mish, undefined],
 ];
 
-const limits = (low: number | undefined, high: number | undefined): OperandSpec[] =>
-  [low, high].flatMap((limit) => (limit === undefined ? [] : [moving([], exactly(limit))]));
+const limits = (low: number | undefined, high: number | undefined, operand = moving): OperandSpec[] =>
+  [low, high].flatMap((limit) => (limit === undefined ? [] : [operand([], exactly(limit))]));
 
 const clips: readonly (readonly [string, number | undefined, number | undefined])[] = [
   ["between two", -0.75, 0.5],
@@ -71,6 +71,20 @@ export const activationCases: readonly OpCase[] = [
         low === undefined && high !== undefined ? [x, undefined, ...rest] : [x, ...rest],
     }),
   ),
+  ...clips
+    .map(([name, low, high]) =>
+      row(
+        activation.ClipGradient,
+        name,
+        [still(shape, awayFromZero(0.01)), moving(shape), ...limits(low, high, still)],
+        {
+          operands: ([x, g, ...rest]: readonly Value[]) =>
+            low === undefined && high !== undefined ? [x, g, undefined, ...rest] : [x, g, ...rest],
+        },
+      ),
+    )
+    .filter(({ name }) => !name.endsWith("lowest above highest")),
+  row(activation.ClipGradient, "on a limit", [still([3], exactly(-1, 0, 1)), moving([3]), ...limits(-1, 0, still)]),
   row(activation.Clip, "64-bit integers", [
     { shape: [9], dtype: "int64", draw: integer(-9, 9) },
     { shape: [], dtype: "int64", draw: exactly(-3) },
