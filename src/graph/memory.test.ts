@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { ort } from "../engine/ort/ort.ts";
 import { reference } from "../engine/reference.ts";
+import { convTranspose } from "../ops/conv.ts";
 import { concat } from "../ops/core/arrange.ts";
 import { expand } from "../ops/core/broadcast.ts";
 import { exp, relu } from "../ops/core/elementwise.ts";
@@ -27,6 +28,13 @@ describe("the memory of a run", () => {
     const kept = relu(x);
     const both = concat([exp(exp(kept)), kept], 0);
     expect(memoryPeak(makeGraph([x], { both })).bytes).toBe(5 * kilobyte);
+  });
+
+  test("counts what an operator holds beside its values", () => {
+    const image = inputValue("image", { dtype: "float32", shape: [1, 1, 10, 10] });
+    const weights = constant(full([1, 1, 20, 20], 1));
+    const { bytes } = memoryPeak(makeGraph([image], { y: convTranspose(image, weights, {}) }));
+    expect(bytes).toBe(4 * (100 + 29 * 29 + 100 * 400));
   });
 
   test("is refused above its limit, naming the largest value, its layer and the limit", () => {

@@ -294,6 +294,8 @@ export const ConvTranspose = defineOp<ConvTransposeAttributes>({
     ];
   },
   macs: ({ inputs }) => sizeOf(inputs[0]!) * sizeOf(inputs[1]!.slice(1)),
+  /** Of one image and group, every input element times every weight, before they are added where they fall. */
+  workspace: ({ inputs }) => sizeOf(inputs[0]!.slice(2)) * sizeOf(inputs[1]!.slice(1)),
 });
 
 /**
