@@ -30,8 +30,8 @@ export interface Slide {
 }
 
 export type Elementwise = "relu" | "tanh" | "abs" | "sqrt" | "linear" | "logistic" | "exp" | "log" | "clip" | "pow";
-/** Elementwise functions whose gradient is computed from their result. */
-export type ElementwiseOfResult = "relu" | "tanh" | "logistic";
+/** Elementwise functions whose gradient is computed from their result; that of clipping is from its operand. */
+export type Differentiated = "relu" | "tanh" | "logistic" | "clip";
 export type Binary = keyof typeof binaryKinds;
 export type Pooling = keyof typeof poolingKinds;
 export type Reduction = keyof typeof reductionKinds;
@@ -179,7 +179,7 @@ export abstract class Dnnl {
     beta: number,
     postOps?: readonly PostOp[],
   ): Primitive;
-  abstract elementwiseGradient(algorithm: ElementwiseOfResult, form: Form): Primitive;
+  abstract elementwiseGradient(algorithm: Differentiated, form: Form, alpha: number, beta: number): Primitive;
   abstract softmax(kind: keyof typeof softmaxKinds, form: Form, axis: number): Primitive;
   abstract resampling(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive;
   abstract binary(algorithm: Binary, first: Form, second: Form, result: Form, postOps?: readonly PostOp[]): Primitive;

@@ -6,9 +6,9 @@ import {
   binaryKinds,
   type ConvolutionForms,
   type Description,
+  type Differentiated,
   Dnnl,
   type Elementwise,
-  type ElementwiseOfResult,
   type Form,
   type Handle,
   type NormalisationForms,
@@ -37,8 +37,8 @@ const bytes = {
   resampling: 2848,
 };
 
-/** Elementwise functions whose gradient takes their result. */
-const ofResult = { relu: 0x100, tanh: 0x101, logistic: 0x104 };
+/** Elementwise functions in the form that has the gradient that is wanted. */
+const differentiated = { relu: 0x100, tanh: 0x101, logistic: 0x104, clip: 0xff };
 
 const direct = 1;
 const pointer: NativeType = "uintptr_t";
@@ -217,18 +217,18 @@ export class Dnnl2 extends Dnnl {
     return this.primitive(this.#descriptor(operation, postOps));
   }
 
-  elementwiseGradient(algorithm: ElementwiseOfResult, form: Form): Primitive {
+  elementwiseGradient(algorithm: Differentiated, form: Form, alpha: number, beta: number): Primitive {
     const forward = this.#filled(
       bytes.elementwise,
       "dnnl_eltwise_forward_desc_init",
       ["int", "int", pointer, "float", "float"],
-      [propagation.training, ofResult[algorithm], this.#address(form), 0, 0],
+      [propagation.training, differentiated[algorithm], this.#address(form), alpha, beta],
     );
     const operation = this.#filled(
       bytes.elementwise,
       "dnnl_eltwise_backward_desc_init",
       ["int", pointer, pointer, "float", "float"],
-      [ofResult[algorithm], this.#address(form), this.#address(form), 0, 0],
+      [differentiated[algorithm], this.#address(form), this.#address(form), alpha, beta],
     );
     return this.primitive(this.#descriptor(operation, [], this.#descriptor(forward)));
   }

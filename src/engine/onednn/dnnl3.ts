@@ -5,9 +5,9 @@ import {
   binaryKinds,
   type ConvolutionForms,
   type Description,
+  type Differentiated,
   Dnnl,
   type Elementwise,
-  type ElementwiseOfResult,
   type Form,
   type Handle,
   type NormalisationForms,
@@ -22,8 +22,8 @@ import {
   softmaxKinds,
 } from "./dnnl.ts";
 
-/** Elementwise functions whose gradient takes their result. */
-const ofResult = { relu: 0x100, tanh: 0x101, logistic: 0x104 };
+/** Elementwise functions in the form that has the gradient that is wanted. */
+const differentiated = { relu: 0x100, tanh: 0x101, logistic: 0x104, clip: 0x2e };
 
 const direct = 1;
 const pointer: NativeType = "uintptr_t";
@@ -224,18 +224,18 @@ export class Dnnl3 extends Dnnl {
     );
   }
 
-  elementwiseGradient(algorithm: ElementwiseOfResult, given: Form): Primitive {
+  elementwiseGradient(algorithm: Differentiated, given: Form, alpha: number, beta: number): Primitive {
     const form = this.#address(given);
     const forward = this.#descriptor(
       "eltwise_forward",
       ["int", "int", pointer, pointer, "float", "float"],
-      [propagation.training, ofResult[algorithm], form, form, 0, 0],
+      [propagation.training, differentiated[algorithm], form, form, alpha, beta],
     );
     return this.primitive(
       this.#descriptor(
         "eltwise_backward",
         ["int", ...pointers(3), "float", "float", pointer],
-        [ofResult[algorithm], form, form, form, 0, 0, forward],
+        [differentiated[algorithm], form, form, form, alpha, beta, forward],
       ),
     );
   }

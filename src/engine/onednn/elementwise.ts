@@ -1,8 +1,9 @@
 /** Functions of every element, of one operand or of two that broadcast. */
-import type { Value } from "../../graph/value.ts";
+import { constantOf, type Value } from "../../graph/value.ts";
+import { Clip, ClipGradient } from "../../ops/activation.ts";
 import { Add, Div, Exp, Mul, Neg, Relu, Sigmoid, Sqrt, Sub, Tanh, TanhGradient } from "../../ops/core/elementwise.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { argument, type Binary, type Elementwise, type ElementwiseOfResult } from "./dnnl.ts";
+import { argument, type Binary, type Differentiated, type Elementwise } from "./dnnl.ts";
 import { type Cell, formOf, type Order } from "./memory.ts";
 import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
 
@@ -51,13 +52,13 @@ const pairwise =
 
 /** From a function's result and the result's gradient to the operand's. */
 const gradient =
-  (algorithm: ElementwiseOfResult): Rule =>
+  (algorithm: Differentiated): Rule =>
   (node, plan) => {
     const [y, g] = node.inputs as [Value, Value];
     if (!isFloat32(y, g)) return false;
     const result = widened(plan.cell(y));
     const ofResult = widened(plan.ordered(g, result.order));
-    plan.run(plan.dnnl.elementwiseGradient(algorithm, formOf(result)), [
+    plan.run(plan.dnnl.elementwiseGradient(algorithm, formOf(result), 0, 0), [
       [argument.result, result],
       [argument.resultGradient, ofResult],
       [argument.sourceGradient, widened(plan.output(node, 0, result.order))],
@@ -65,9 +66,49 @@ const gradient =
     return true;
   };
 
+/** The limits of clipping, where they are known. */
+function limitsOf(lowest: Value | undefined, highest: Value | undefined): [number, number] | undefined {
+  if ((lowest && !constantOf(lowest)) || (highest && !constantOf(highest))) return undefined;
+  const [low, high] = [constantOf(lowest)?.item() ?? -largest, constantOf(highest)?.item() ?? largest];
+  return low < high ? [low, high] : undefined;
+}
+
+const largest = 3.4028234663852886e38;
+
+const clip: Rule = (node, plan) => {
+  const limits = limitsOf(node.inputs[1], node.inputs[2]);
+  return limits !== undefined && unary("clip", ...limits)(node, plan);
+};
+
+/** The library's gradient is 0 on the lower limit, where ours passes: its limit is the number below. */
+const clipGradient: Rule = (node, plan) => {
+  const [x, g, lowest, highest] = node.inputs as [Value, Value, Value?, Value?];
+  const limits = limitsOf(lowest, highest);
+  if (!isFloat32(x, g) || !limits) return false;
+  const source = widened(plan.cell(x));
+  const ofResult = widened(plan.ordered(g, source.order));
+  const below = lowest ? numberBelow(limits[0]) : limits[0];
+  plan.run(plan.dnnl.elementwiseGradient("clip", formOf(source), below, limits[1]), [
+    [argument.source, source],
+    [argument.resultGradient, ofResult],
+    [argument.sourceGradient, widened(plan.output(node, 0, source.order))],
+  ]);
+  return true;
+};
+
+/** The next smaller number in single precision. */
+function numberBelow(value: number): number {
+  if (value === 0) return -1.401298464324817e-45;
+  const bits = new Int32Array(new Float32Array([value]).buffer);
+  bits[0]! += value > 0 ? -1 : 1;
+  return new Float32Array(bits.buffer)[0]!;
+}
+
 export const reluGradient = gradient("relu");
 
 export const elementwiseRules: Rules = [
+  [Clip, clip],
+  [ClipGradient, clipGradient],
   [Relu, unary("relu")],
   [Tanh, unary("tanh")],
   [Sigmoid, unary("logistic")],

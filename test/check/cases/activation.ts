@@ -85,6 +85,11 @@ export const activationCases: readonly OpCase[] = [
     )
     .filter(({ name }) => !name.endsWith("lowest above highest")),
   row(activation.ClipGradient, "on a limit", [still([3], exactly(-1, 0, 1)), moving([3]), ...limits(-1, 0, still)]),
+  row(activation.ClipGradient, "on ReLU6's limits", [
+    still([4], exactly(-1, 0, 6, 7)),
+    moving([4]),
+    ...limits(0, 6, still),
+  ]),
   row(activation.Clip, "64-bit integers", [
     { shape: [9], dtype: "int64", draw: integer(-9, 9) },
     { shape: [], dtype: "int64", draw: exactly(-3) },
