@@ -54,7 +54,7 @@ export function gradientsOf(
     if (outgoing.every((gradient) => gradient === undefined)) continue;
     const rule = rules?.get(node.op) ?? node.op.gradient;
     if (rule === notDifferentiable) continue;
-    const incoming = atScope(node.scope, () => rule(node, outgoing));
+    const incoming = atScope(node.scope, () => rule(node, outgoing, node.attributes));
     node.inputs.forEach((input, index) => {
       const gradient = incoming[index];
       if (input === undefined || gradient === undefined || !isNeeded(input)) return;

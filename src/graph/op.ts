@@ -76,7 +76,7 @@ export interface Op<A extends object = Attributes> {
   /** The meaning, in plain loops: float64 for floats (in whichever float type the data comes), exact for integers. */
   evaluate(inputs: readonly (Tensor | undefined)[], attributes: A): readonly Tensor[];
   /** The gradients of the inputs, as more graph, from those of the outputs. */
-  readonly gradient: typeof notDifferentiable | GradientRule;
+  readonly gradient: typeof notDifferentiable | GradientRule<A>;
   /** Multiply-accumulates; the bytes follow from the shapes. */
   macs?(context: CostContext, attributes: A): number;
   /** The numbers that engines may hold while it runs, beside operands and results, where that is more than they are. */
@@ -91,8 +91,13 @@ export interface Op<A extends object = Attributes> {
   composition?(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[];
 }
 
-/** From a node and its outputs' gradients (undefined: zero) to its inputs' gradients (undefined: zero). */
-export type GradientRule = (node: Node, gradients: readonly (Value | undefined)[]) => readonly (Value | undefined)[];
+/**
+ * From a node, its outputs' gradients (undefined: zero) and its attributes to its inputs' gradients (undefined: zero). A
+ * method's type, so that a rule with its own attribute type is a rule too.
+ */
+export type GradientRule<A extends object = Attributes> = {
+  rule(node: Node, gradients: readonly (Value | undefined)[], attributes: A): readonly (Value | undefined)[];
+}["rule"];
 
 /** States an operator; the attributes' TypeScript type is checked against their declarations. */
 export const defineOp = <A extends object>(op: Op<A>): Op<A> => op;

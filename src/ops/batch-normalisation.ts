@@ -1,7 +1,7 @@
 /** Batch normalisation: by given statistics, and in training by the batch's own. S. Ioffe and C. Szegedy, ICML 2015. */
 import { StriateError } from "../errors.ts";
-import { apply, defineOp, type Op, striateDomain } from "../graph/op.ts";
-import type { Dimension, Node, Value } from "../graph/value.ts";
+import { apply, defineOp, type GradientRule, type Op, striateDomain } from "../graph/op.ts";
+import type { Dimension, Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -116,8 +116,8 @@ export const BatchNormalization: Op<BatchNormalizationAttributes> = defineOp<Bat
       );
     return [normalise(x!, scale!, bias!, batch, epsilon), blend(mean!, batch.mean), blend(variance!, batch.variance)];
   },
-  gradient: (node, gradients) =>
-    (node.attributes.training_mode === 1 ? gradientByBatch : gradientByGiven)(node, gradients),
+  gradient: (node, gradients, attributes) =>
+    (attributes.training_mode === 1 ? gradientByBatch : gradientByGiven)(node, gradients, attributes),
   macs: ({ outputs }) => sizeOf(outputs[0]!),
   training: (node, { epsilon, momentum, training_mode }) => {
     const [x, scale, bias, running, runningVariance] = node.inputs as Value[];
@@ -137,10 +137,10 @@ export const BatchNormalization: Op<BatchNormalizationAttributes> = defineOp<Bat
 
 const isVariable = ({ source }: Value): boolean => source.kind === "parameter" || source.kind === "state";
 
-function gradientByGiven(node: Node, [g]: readonly (Value | undefined)[]): readonly (Value | undefined)[] {
+const gradientByGiven: GradientRule<BatchNormalizationAttributes> = (node, [g], { epsilon }) => {
   if (!g) return [];
   const [x, scale, , mean, variance] = node.inputs as [Value, Value, Value, Value, Value];
-  const inverse = inverseDeviation(variance, node.attributes.epsilon as number);
+  const inverse = inverseDeviation(variance, epsilon);
   const factor = mul(scale, inverse);
   const sum = reduceSum(g, allButChannels(x));
   const product = reduceSum(mul(g, sub(x, overMaps(mean, x))), allButChannels(x));
@@ -151,20 +151,20 @@ function gradientByGiven(node: Node, [g]: readonly (Value | undefined)[]): reado
     neg(mul(sum, factor)),
     mul(mul(product, factor), mul(mul(inverse, inverse), -0.5)),
   ];
-}
+};
 
-function gradientByBatch(
-  node: Node,
-  [g, gMean, gVariance]: readonly (Value | undefined)[],
-): readonly (Value | undefined)[] {
+const gradientByBatch: GradientRule<BatchNormalizationAttributes> = (
+  node,
+  [g, gMean, gVariance],
+  { epsilon, momentum },
+) => {
   const [x, scale] = node.inputs as [Value, Value];
-  const { epsilon, momentum } = node.attributes as unknown as BatchNormalizationAttributes;
   const moments = momentsOf(x);
   const share = (gradient: Value | undefined) => gradient && mul(gradient, 1 - momentum);
   const kept = (gradient: Value | undefined) => gradient && mul(gradient, momentum);
   const throughBatch = gradientThroughBatch({ x, scale, ...moments, epsilon }, [g, share(gMean), share(gVariance)]);
   return [...throughBatch, kept(gMean), kept(gVariance)];
-}
+};
 
 /** The mean and the biased variance of each channel. */
 function momentsOf(x: Value): { mean: Value; variance: Value } {
@@ -219,10 +219,9 @@ export const BatchNormalizationTraining: Op<Epsilon> = defineOp<Epsilon>({
     const batch = statistics(x!);
     return [normalise(x!, scale!, bias!, batch, epsilon), vectorOf(batch.mean, x!), vectorOf(batch.variance, x!)];
   },
-  gradient: (node, gradients) => {
+  gradient: (node, gradients, { epsilon }) => {
     const [x, scale] = node.inputs as [Value, Value];
     const [, mean, variance] = node.outputs as [Value, Value, Value];
-    const epsilon = node.attributes.epsilon as number;
     return gradientThroughBatch({ x, scale, mean, variance, epsilon }, gradients);
   },
   macs: ({ outputs }) => 3 * sizeOf(outputs[0]!),
@@ -264,7 +263,7 @@ export const BatchNormalizationGradient: Op<Epsilon> = defineOp<Epsilon>({
     });
     return [new Tensor(x!.dtype, x!.shape, data), vectorOf(products, x!), vectorOf(sums, x!)];
   },
-  gradient: gradientOfGradient,
+  gradient: (node, gradients, attributes) => gradientOfGradient(node, gradients, attributes),
   macs: ({ outputs }) => 4 * sizeOf(outputs[0]!),
   composition: ([x, scale, mean, variance, g], { epsilon }) => {
     const inverse = inverseDeviation(variance!, epsilon);
@@ -283,12 +282,9 @@ export const BatchNormalizationGradient: Op<Epsilon> = defineOp<Epsilon>({
  * k = mean h z, the seeded sum is, for each channel, n (scale / d (mean h g - a c - b k) + p b + q a), p and q being the
  * gradients of the other two outputs; these are its derivatives, mean and variance taken as independent of x.
  */
-function gradientOfGradient(
-  node: Node,
-  [h, ofScale, ofBias]: readonly (Value | undefined)[],
-): readonly (Value | undefined)[] {
+const gradientOfGradient: GradientRule<{ epsilon: number }> = (node, [h, ofScale, ofBias], { epsilon }) => {
   const [x, scale, mean, variance, g] = node.inputs as [Value, Value, Value, Value, Value];
-  const inverse = inverseDeviation(variance, node.attributes.epsilon as number);
+  const inverse = inverseDeviation(variance, epsilon);
   const over = (perChannel: Value) => overMaps(perChannel, x);
   const average = (value: Value) => reduceMean(value, allButChannels(x));
   const total = (value: Value) => reduceSum(value, allButChannels(x));
@@ -320,4 +316,4 @@ function gradientOfGradient(
     ofInverse && mul(ofInverse, mul(mul(inverse, mul(inverse, inverse)), -0.5)),
     ofG,
   ];
-}
+};

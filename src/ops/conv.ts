@@ -55,10 +55,10 @@ export const Conv = defineOp<ConvAttributes>({
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], given) => {
     if (!g) return [];
     const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
-    const attributes = explicit(x, w, node.attributes as unknown as ConvAttributes);
+    const attributes = explicit(x, w, given);
     return [
       convInputGradient(g, w, shapeOf(x), attributes),
       convWeightGradient(x, g, w.shape as Shape, attributes),
@@ -104,10 +104,9 @@ export const ConvInputGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
     correlate(x, w!.shape, attributes.group, axes, spread(data, gradient, weight));
     return [new Tensor(g!.dtype, x, data)];
   },
-  gradient: (node, [h]) => {
+  gradient: (node, [h], attributes) => {
     if (!h) return [];
     const [g, w] = node.inputs as [Value, Value];
-    const attributes = node.attributes as unknown as ConvAttributes;
     return [apply(Conv, [h, w], attributes)[0], convWeightGradient(h, g, w.shape as Shape, attributes)];
   },
   macs: ({ inputs }) => macsOf(inputs[0]!, inputs[1]!),
@@ -146,10 +145,9 @@ export const ConvWeightGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [h]) => {
+  gradient: (node, [h], attributes) => {
     if (!h) return [];
     const [x, g] = node.inputs as [Value, Value];
-    const attributes = node.attributes as unknown as ConvAttributes;
     return [convInputGradient(g, h, shapeOf(x), attributes), apply(Conv, [x, h], attributes)[0]];
   },
   macs: ({ inputs, outputs }) => macsOf(inputs[1]!, outputs[0]!),
@@ -282,10 +280,9 @@ export const ConvTranspose = defineOp<ConvTransposeAttributes>({
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { output_padding: _, ...attributes }) => {
     if (!g) return [];
     const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
-    const { output_padding: _, ...attributes } = node.attributes as unknown as ConvTransposeAttributes;
     const kernel_shape = w.shape.slice(2) as Shape;
     return [
       apply(Conv, [g, w], { ...attributes, kernel_shape })[0],

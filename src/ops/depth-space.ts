@@ -76,10 +76,9 @@ export const DepthToSpace: Op<DepthToSpaceAttributes> = defineOp<DepthToSpaceAtt
       ]),
     ];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { blocksize, mode }) => {
     if (!g) return [];
     const x = node.inputs[0]!;
-    const { blocksize, mode } = node.attributes as unknown as DepthToSpaceAttributes;
     const back = apply(SpaceToDepth, [g], { blocksize })[0]!;
     if (mode === "DCR") return [back];
     const apart = reshape(back, [0, blocksize ** 2, (x.shape[1] as number) / blocksize ** 2, -1]);
@@ -121,5 +120,5 @@ export const SpaceToDepth: Op<BlockAttributes> = defineOp<BlockAttributes>({
       ).reshape([batch, block ** 2 * channels, ...lengths]),
     ];
   },
-  gradient: (node, [g]) => [g && apply(DepthToSpace, [g], node.attributes)[0]],
+  gradient: (_, [g], attributes) => [g && apply(DepthToSpace, [g], attributes)[0]],
 });

@@ -36,10 +36,9 @@ export const LpNormalization = defineOp<{ axis: number; p: number }>({
       data[index] = x!.numbers[index]! / ((p === 2 ? Math.sqrt(sums[at[index]!]!) : sums[at[index]!]!) || 1);
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { axis, p }) => {
     if (!g) return [];
     const [x] = node.inputs as [Value];
-    const { axis, p } = node.attributes as { axis: number; p: number };
     const options = { axes: [axis], keepDimensions: true };
     const power = reduceSum(p === 2 ? mul(x, x) : abs(x), options);
     const none = equal(power, 0);
@@ -97,10 +96,9 @@ export const LRN = defineOp<LrnAttributes>({
     }
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { size, alpha, beta, bias }) => {
     if (!g) return [];
     const [x] = node.inputs as [Value];
-    const { size, alpha, beta, bias } = node.attributes as unknown as LrnAttributes;
     const [before, after] = reach(size);
     const divisor = add(mul(overChannels(mul(x, x), [before, after]), alpha / size), bias);
     const direct = mul(g, pow(divisor, -beta));

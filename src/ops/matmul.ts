@@ -149,10 +149,9 @@ export const Gemm = defineOp<GemmAttributes>({
     for (let at = 0; at < data.length; at++) data[at] = alpha * sums[at]! + (c ? beta * c.numbers[cAt![at]!]! : 0);
     return [new Tensor(a!.dtype, [rows, columns], data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { alpha, beta, transA, transB }) => {
     if (!g) return [];
     const [a, b, c] = node.inputs as [Value, Value, Value | undefined];
-    const { alpha, beta, transA, transB } = node.attributes as unknown as GemmAttributes;
     const da = transA ? gemm(b, g, { alpha, transA: transB, transB: 1 }) : gemm(g, b, { alpha, transB: 1 - transB });
     const db = transB ? gemm(g, a, { alpha, transA: 1, transB: transA }) : gemm(a, g, { alpha, transA: 1 - transA });
     return [da, db, c && sumTo(beta === 1 ? g : mul(g, beta), c)];

@@ -115,11 +115,11 @@ export const InstanceNormalization = defineOp<{ epsilon: number }>({
     const rank = x!.shape.length;
     return [scaled(normal, x!, asChannels(scale!, rank), asChannels(bias!, rank))];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { epsilon }) => {
     if (!g) return [];
     const [x, scale] = node.inputs as [Value, Value];
     const axes = x.shape.slice(2).map((_, axis) => axis + 2);
-    const form = standardised(x, axes, node.attributes.epsilon as number);
+    const form = standardised(x, axes, epsilon);
     const rest = { axes: [0, ...axes] };
     return [
       throughStandardised(mul(g, channelsFirst(scale, x)), form, axes),
@@ -160,10 +160,9 @@ export const GroupNormalization = defineOp<GroupNormalizationAttributes>({
     const rank = x!.shape.length;
     return [scaled(normal, x!, asChannels(scale!, rank), asChannels(bias!, rank))];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { epsilon, num_groups }) => {
     if (!g) return [];
     const [x, scale] = node.inputs as [Value, Value];
-    const { epsilon, num_groups } = node.attributes as unknown as GroupNormalizationAttributes;
     const grouped = (value: Value) => reshape(value, [0, num_groups, -1]);
     const form = standardised(grouped(x), [2], epsilon);
     const rest = { axes: x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])) };
@@ -218,9 +217,8 @@ export const LayerNormalization = defineOp<LayerNormalizationAttributes>({
       new Tensor("float64", shape, values as Float64Array<ArrayBuffer>).cast(x!.dtype);
     return [scaled(normal, x!, scale!, bias), statistic(means), statistic(inverses)];
   },
-  gradient: (node, [g, gMean, gInverse]) => {
+  gradient: (node, [g, gMean, gInverse], { axis, epsilon }) => {
     const [x, scale, bias] = node.inputs as [Value, Value, Value | undefined];
-    const { axis, epsilon } = node.attributes as unknown as LayerNormalizationAttributes;
     const from = normaliseAxis(axis, x.shape.length, "LayerNormalization");
     const axes = x.shape.flatMap((_, each) => (each < from ? [] : [each]));
     const form = standardised(x, axes, epsilon);

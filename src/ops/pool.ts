@@ -106,7 +106,7 @@ export const MaxPool = defineOp<PoolAttributes>({
     const { shape, at } = largest(x!, attributes);
     return [select(x!, x!, attributes), new Tensor("int64", shape, BigInt64Array.from(at, BigInt))];
   },
-  gradient: (node, [g]) => [g && apply(MaxPoolGradient, [node.inputs[0], g], node.attributes)[0]],
+  gradient: (node, [g], attributes) => [g && apply(MaxPoolGradient, [node.inputs[0], g], attributes)[0]],
 });
 
 /** The elements of `values` that stand where those of `x` are the largest of their window. */
@@ -130,7 +130,7 @@ export const MaxPoolGradient: Op<PoolAttributes> = defineOp<PoolAttributes>({
     for (let index = 0; index < at.length; index++) data[at[index]!]! += g!.numbers[index]!;
     return [new Tensor(x!.dtype, x!.shape, data as Float64Array<ArrayBuffer>)];
   },
-  gradient: (node, [h]) => [undefined, h && apply(MaxPoolSelect, [node.inputs[0], h], node.attributes)[0]],
+  gradient: (node, [h], attributes) => [undefined, h && apply(MaxPoolSelect, [node.inputs[0], h], attributes)[0]],
   composition: ([x, g], attributes) => {
     const indices = reshape(apply(MaxPool, [x], attributes)[1]!, [-1]);
     return [reshapeLike(scatterAdd(zerosLike(reshape(x!, [-1])), indices, reshape(g!, [-1])), x!)];
@@ -145,7 +145,7 @@ export const MaxPoolSelect: Op<PoolAttributes> = defineOp<PoolAttributes>({
   arity: [2, 2],
   infer: ([x], attributes) => inferPool("MaxPoolSelect", x!, attributes),
   evaluate: ([x, values], attributes) => [select(x!, values!, attributes)],
-  gradient: (node, [g]) => [undefined, g && apply(MaxPoolGradient, [node.inputs[0], g], node.attributes)[0]],
+  gradient: (node, [g], attributes) => [undefined, g && apply(MaxPoolGradient, [node.inputs[0], g], attributes)[0]],
   composition: ([x, values], attributes) => {
     const indices = apply(MaxPool, [x], attributes)[1]!;
     return [reshapeLike(gatherElements(reshape(values!, [-1]), reshape(indices, [-1])), indices)];
@@ -190,7 +190,7 @@ export const AveragePool: Op<AveragePoolAttributes> = defineOp<AveragePoolAttrib
     for (let index = 0; index < data.length; index++) data[index] = sums[index]! / counts[index % counts.length]!;
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => [g && apply(AveragePoolGradient, [g, shapeOf(node.inputs[0]!)], node.attributes)[0]],
+  gradient: (node, [g], attributes) => [g && apply(AveragePoolGradient, [g, shapeOf(node.inputs[0]!)], attributes)[0]],
 });
 
 /** The gradient of average pooling for its input, from that of its output and the input's shape. */
@@ -210,7 +210,7 @@ export const AveragePoolGradient: Op<AveragePoolAttributes> = defineOp<AveragePo
     });
     return [new Tensor(g!.dtype, x, data as Float64Array<ArrayBuffer>)];
   },
-  gradient: (node, [h]) => [h && apply(AveragePool, [h], node.attributes)[0]],
+  gradient: (_, [h], attributes) => [h && apply(AveragePool, [h], attributes)[0]],
   composition: ([g, shape], attributes) => {
     const x = shapeFrom(shape!, "AveragePoolGradient") as Shape;
     const axes = poolAxes(x, attributes);

@@ -165,10 +165,10 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
     }
     return [floats(x!.dtype, result.shape, numbers)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], attributes) => {
     if (!g) return [];
     const [x, ...settings] = node.inputs;
-    const by = repeats(constantOf(settings[1]), node.attributes as unknown as ResizeAttributes);
+    const by = repeats(constantOf(settings[1]), attributes);
     const mean = by && averagePool(g, { kernel_shape: by, strides: by });
     if (mean)
       return [
@@ -177,7 +177,7 @@ export const Resize: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
           by.reduce((size, each) => size * each, 1),
         ),
       ];
-    return [apply(ResizeGradient, [g, shapeOf(x!), ...settings], node.attributes)[0]];
+    return [apply(ResizeGradient, [g, shapeOf(x!), ...settings], attributes)[0]];
   },
 });
 
@@ -206,8 +206,8 @@ export const ResizeGradient: Op<ResizeAttributes> = defineOp<ResizeAttributes>({
       result = numbersAlong(result.numbers, result.shape, axis, transposed(resizeMatrix(change)));
     return [floats(g!.dtype, result.shape, result.numbers)];
   },
-  gradient: (node, [h]) => {
-    const flat = { ...node.attributes, extrapolation_value: 0 };
+  gradient: (node, [h], attributes) => {
+    const flat = { ...attributes, extrapolation_value: 0 };
     return [h && apply(Resize, [h, ...node.inputs.slice(2)], flat)[0]];
   },
   composition: ([g, shape, ...settings], attributes) => [

@@ -10,7 +10,7 @@ import { reduceSum } from "./core/reduce.ts";
 function alongAxis(
   name: string,
   finish: (shifted: number, logSum: number) => number,
-  gradient: GradientRule,
+  gradient: GradientRule<{ axis: number }>,
 ): Op<{ axis: number }> {
   return defineOp<{ axis: number }>({
     name,
@@ -42,15 +42,13 @@ function alongAxis(
   });
 }
 
-const axisOf = (node: { attributes: { axis?: unknown } }): number => node.attributes.axis as number;
-
 /** exp(x_i) / sum_k exp(x_k). ONNX: https://onnx.ai/onnx/operators/onnx__Softmax.html */
 export const Softmax = alongAxis(
   "Softmax",
   (shifted, logSum) => Math.exp(shifted - logSum),
-  (node, [g]) => {
+  (node, [g], { axis }) => {
     const y = node.outputs[0]!;
-    return [g && mul(y, sub(g, reduceSum(mul(g, y), { axes: [axisOf(node)], keepDimensions: true })))];
+    return [g && mul(y, sub(g, reduceSum(mul(g, y), { axes: [axis], keepDimensions: true })))];
   },
 );
 
@@ -58,9 +56,9 @@ export const Softmax = alongAxis(
 export const LogSoftmax = alongAxis(
   "LogSoftmax",
   (shifted, logSum) => shifted - logSum,
-  (node, [g]) => {
+  (node, [g], { axis }) => {
     const y = node.outputs[0]!;
-    return [g && sub(g, mul(exp(y), reduceSum(g, { axes: [axisOf(node)], keepDimensions: true })))];
+    return [g && sub(g, mul(exp(y), reduceSum(g, { axes: [axis], keepDimensions: true })))];
   },
 );
 

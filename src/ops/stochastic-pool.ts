@@ -47,10 +47,9 @@ export const StochasticPool: Op<StochasticPoolAttributes> = defineOp<StochasticP
     for (let index = 0; index < data.length; index++) data[index] = squares[index]! / (sums[index]! || 1);
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], attributes) => {
     if (!g) return [];
     const [x] = node.inputs as [Value];
-    const attributes = node.attributes as unknown as StochasticPoolAttributes;
     const { sum, isEmpty, mean } = parts(x, attributes);
     const share = where(isEmpty, 0, div(g, sum), x.dtype);
     const spread = (value: Value) =>

@@ -60,9 +60,9 @@ export const Concat = defineOp<{ axis: number }>({
     const parts = inputs.map((input) => dimensionsOf(input!));
     return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { axis: along }) => {
     if (!g) return [];
-    const axis = normaliseAxis(node.attributes.axis as number, g.shape.length, "Concat");
+    const axis = normaliseAxis(along, g.shape.length, "Concat");
     if (node.inputs.some((input) => typeof input!.shape[axis] === "string"))
       throw new StriateError({
         subject: "Concat",
@@ -264,7 +264,7 @@ export const Pad = defineOp<{ mode: string }>({
     for (let index = 0; index < to.length; index++) data[to[index]!] = x!.data[from[index]!] as number;
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { mode }) => {
     if (!g) return [];
     const [x, pads, value, axes] = node.inputs;
     const amounts = padAmounts(
@@ -272,7 +272,6 @@ export const Pad = defineOp<{ mode: string }>({
       x!.shape.length,
       axes && (shapeFrom(axes, "Pad") as Shape),
     );
-    const mode = node.attributes.mode as string;
     if (mode !== "constant") return [bordersBack(g, x!, amounts, mode)];
     const inside = pad(
       g,
@@ -343,11 +342,11 @@ export const OneHot: Op<{ axis: number }> = defineOp<{ axis: number }>({
     });
     return [new Tensor(values!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], attributes) => {
     if (!g) return [];
     const [indices, depth, values] = node.inputs;
     const flags = constant(tensor([0, 1], [2], values!.dtype));
-    const on = reduceSum(mul(g, apply(OneHot, [indices, depth, flags], node.attributes)[0]!));
+    const on = reduceSum(mul(g, apply(OneHot, [indices, depth, flags], attributes)[0]!));
     return [
       undefined,
       undefined,

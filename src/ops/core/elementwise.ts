@@ -89,10 +89,10 @@ export const HardSigmoid = defineOp<HardSigmoidAttributes>({
   arity: [1, 1],
   infer: ([x]) => [x!],
   evaluate: ([x], { alpha, beta }) => [mapNumbers(x!, (each) => Math.min(Math.max(alpha * each + beta, 0), 1))],
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { alpha }) => {
     const y = node.outputs[0]!;
     const rising = cast(less(mul(y, y), y), y.dtype);
-    return [g && mul(g, mul(rising, node.attributes.alpha as number))];
+    return [g && mul(g, mul(rising, alpha))];
   },
 });
 export const hardSigmoid = (x: Value, attributes: HardSigmoidAttributes): Value =>

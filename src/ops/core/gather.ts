@@ -52,11 +52,11 @@ export const Gather = defineOp<{ axis: number }>({
     const [from, at] = [dimensionsOf(x!), constantOf(indices)?.toArray()];
     return from && at?.map((index) => from[placed(index, from.length, "Gather")]!);
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { axis }) => {
     if (!g) return [];
     const [x, indices] = node.inputs as [Value, Value];
     const rank = x.shape.length;
-    const along = normaliseAxis(node.attributes.axis as number, rank, "Gather");
+    const along = normaliseAxis(axis, rank, "Gather");
     const chosen = indices.shape.length;
     const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
     // The indexed axes first, in the gradient and in what it is added to.
@@ -124,10 +124,10 @@ export const GatherND = defineOp<{ batch_dims: number }>({
     const shape = [...indices!.shape.slice(0, -1), ...x!.shape.slice(batch_dims + indices!.shape.at(-1)!)];
     return [new Tensor(x!.dtype, shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { batch_dims }) => {
     if (!g) return [];
     const [x, indices] = node.inputs as [Value, Value];
-    const places = withPlaces(indices, node.attributes.batch_dims as number);
+    const places = withPlaces(indices, batch_dims);
     return [scatterNd(zerosLike(x), places, g, "add")];
   },
 });
@@ -176,13 +176,13 @@ export const ScatterND: Op<{ reduction: string }> = defineOp<{ reduction: string
       }
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { reduction }) => {
     if (!g) return [];
     const indices = node.inputs[1]!;
     return gradientOfScattered(node, g, {
       taken: (from) => apply(GatherND, [from, indices])[0]!,
       put: (onto, updates, how) => scatterNd(onto, indices, updates, how),
-      reduction: node.attributes.reduction as Reduction,
+      reduction: reduction as Reduction,
     });
   },
 });

@@ -59,9 +59,9 @@ export const GatherElements: Op<{ axis: number }> = defineOp<{ axis: number }>({
     for (let index = 0; index < data.length; index++) data[index] = x!.data[at[index]!]!;
     return [new Tensor(x!.dtype, indices!.shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { axis }) => {
     const [x, indices] = node.inputs as [Value, Value];
-    return [g && scatterAdd(zerosLike(x), indices, g, node.attributes.axis as number)];
+    return [g && scatterAdd(zerosLike(x), indices, g, axis)];
   },
 });
 
@@ -91,14 +91,13 @@ export const ScatterElements: Op<{ axis: number; reduction: string }> = defineOp
     for (let index = 0; index < at.length; index++) data[at[index]!] = into(data[at[index]!]!, updates!.data[index]!);
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => {
+  gradient: (node, [g], { axis, reduction }) => {
     if (!g) return [];
     const indices = node.inputs[1]!;
-    const { axis, reduction } = node.attributes as { axis: number; reduction: Reduction };
     return gradientOfScattered(node, g, {
       taken: (from) => apply(GatherElements, [from, indices], { axis })[0]!,
       put: (onto, each, how) => apply(ScatterElements, [onto, indices, each], { axis, reduction: how })[0]!,
-      reduction,
+      reduction: reduction as Reduction,
     });
   },
 });

@@ -128,9 +128,7 @@ export const TopK = defineOp<TopKAttributes>({
     });
     return [new Tensor(x!.dtype, shape, values), new Tensor("int64", shape, places)];
   },
-  gradient: (node, [g]) => [
-    g && scatterAdd(zerosLike(node.inputs[0]!), node.outputs[1]!, g, node.attributes.axis as number),
-  ],
+  gradient: (node, [g], { axis }) => [g && scatterAdd(zerosLike(node.inputs[0]!), node.outputs[1]!, g, axis)],
 });
 
 interface CumSumAttributes {
@@ -170,8 +168,7 @@ export const CumSum: Op<CumSumAttributes> = defineOp<CumSumAttributes>({
     }
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => {
-    const { exclusive, reverse } = node.attributes as unknown as CumSumAttributes;
+  gradient: (node, [g], { exclusive, reverse }) => {
     return [g && apply(CumSum, [g, node.inputs[1]], { exclusive, reverse: 1 - reverse })[0]!];
   },
 });
@@ -209,9 +206,7 @@ export const Trilu: Op<{ upper: number }> = defineOp<{ upper: number }>({
     }
     return [new Tensor(x!.dtype, x!.shape, data)];
   },
-  gradient: (node, [g]) => [
-    g && apply(Trilu, [g, ...node.inputs.slice(1)], { upper: node.attributes.upper as number })[0]!,
-  ],
+  gradient: (node, [g], attributes) => [g && apply(Trilu, [g, ...node.inputs.slice(1)], attributes)[0]!],
 });
 
 /** The longest sequence that is counted out. */

@@ -73,10 +73,9 @@ function reduction(name: string, { start, step, finish, gradient }: Reduction): 
       }
       return [new Tensor(x!.dtype, drop(x!.shape, reduced, attributes.keepdims === 1) as Shape, data)];
     },
-    gradient: (node, [g]) => {
+    gradient: (node, [g], attributes) => {
       if (!g) return [];
       const x = node.inputs[0]!;
-      const attributes = node.attributes as unknown as ReduceAttributes;
       const reduced = reducedAxes(x.shape.length, constantOf(node.inputs[1]), attributes);
       const keep = (value: Value) =>
         attributes.keepdims === 1

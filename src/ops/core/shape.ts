@@ -165,8 +165,8 @@ export const Transpose = defineOp<{ perm?: readonly number[] }>({
       ),
     ];
   },
-  gradient: (node, [g]) => {
-    const axes = order(node.inputs[0]!.shape.length, node.attributes.perm as readonly number[] | undefined);
+  gradient: (node, [g], { perm }) => {
+    const axes = order(node.inputs[0]!.shape.length, perm);
     const inverse = axes.map((_, axis) => axes.indexOf(axis));
     return [g && transpose(g, inverse)];
   },
