@@ -1,9 +1,11 @@
 /** LeNet-5. Y. LeCun et al., "Gradient-based learning applied to document recognition", Proceedings of the IEEE, 1998. */
+
+import { relu, tanh } from "../nn/activations.ts";
 import { conv2d } from "../nn/convolution.ts";
 import { heNormal, xavierNormal } from "../nn/initialisers.ts";
-import { flatten, linear, relu, sequential, tanh } from "../nn/layers.ts";
+import { flatten, linear } from "../nn/linear.ts";
 import { averagePool2d, maxPool2d } from "../nn/pooling.ts";
-import type { Layer } from "../nn/scope.ts";
+import { type Layer, sequential } from "../nn/scope.ts";
 
 export interface LeNetOptions {
   readonly classes?: number;

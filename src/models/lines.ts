@@ -1,9 +1,11 @@
 /** The chapter's network for the running example (section 1.3, equations 1.14 to 1.18). */
+
+import { relu, temperature } from "../nn/activations.ts";
 import { conv2d } from "../nn/convolution.ts";
 import { normal } from "../nn/initialisers.ts";
-import { linear, relu, sequential, temperature } from "../nn/layers.ts";
+import { linear } from "../nn/linear.ts";
 import { globalAveragePool } from "../nn/pooling.ts";
-import type { Layer } from "../nn/scope.ts";
+import { type Layer, sequential } from "../nn/scope.ts";
 
 /** The temperature that the logits are multiplied by before the softmax. */
 export const linesTemperature = 10;

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { trainableOf } from "../graph/graph.ts";
+import { relu, softmax } from "../nn/activations.ts";
 import { conv2d } from "../nn/convolution.ts";
-import { flatten, linear, relu, sequential, softmax } from "../nn/layers.ts";
+import { flatten, linear } from "../nn/linear.ts";
 import { globalAveragePool } from "../nn/pooling.ts";
-import type { Layer } from "../nn/scope.ts";
+import { type Layer, sequential } from "../nn/scope.ts";
 import { Model } from "./model.ts";
 import { freeze, replaceHead } from "./transfer.ts";
 

@@ -6,8 +6,7 @@ import { makeGraph } from "../graph/graph.ts";
 import { constant, inputValue } from "../graph/value.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import * as activations from "./activations.ts";
-import * as layers from "./layers.ts";
-import { type Layer, Scope } from "./scope.ts";
+import { type Layer, Scope, sequential } from "./scope.ts";
 
 const inputs = [-4, -1, 0, 0.5, 7];
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
@@ -68,7 +67,7 @@ describe("activations", () => {
 /** f(-10^4) and f(10^4), and the slopes there. */
 const [selu, far] = [1.0507009873554805, 1e4];
 const extremes: readonly (readonly [string, Layer, readonly [number, number], readonly [number, number]])[] = [
-  ["relu", layers.relu(), [0, far], [0, 1]],
+  ["relu", activations.relu(), [0, far], [0, 1]],
   ["leakyRelu", activations.leakyRelu(), [-0.01 * far, far], [0.01, 1]],
   ["prelu", activations.prelu(), [-0.25 * far, far], [0.25, 1]],
   ["elu", activations.elu({ alpha: 0.5 }), [-0.5, far], [0, 1]],
@@ -79,8 +78,8 @@ const extremes: readonly (readonly [string, Layer, readonly [number, number], re
   ["silu", activations.silu(), [0, far], [0, 1]],
   ["hardSwish", activations.hardSwish(), [0, far], [0, 1]],
   ["hardSigmoid", activations.hardSigmoid(), [0, 1], [0, 0]],
-  ["tanh", layers.tanh(), [-1, 1], [0, 0]],
-  ["sigmoid", layers.sigmoid(), [0, 1], [0, 0]],
+  ["tanh", activations.tanh(), [-1, 1], [0, 0]],
+  ["sigmoid", activations.sigmoid(), [0, 1], [0, 0]],
   ["softplus", activations.softplus(), [0, far], [0, 1]],
   ["softplus, beta 4", activations.softplus({ beta: 4 }), [0, far], [0, 1]],
   ["softsign", activations.softsign(), [-far / (far + 1), far / (far + 1)], [(far + 1) ** -2, (far + 1) ** -2]],
@@ -113,9 +112,13 @@ describe.each([reference, ort])("at extreme inputs on $name", (engine) => {
 
   test("softmax with a temperature is certain, and does not change with its largest logit", async () => {
     const seeds = tensor([1, 0, 0, 1, 0, 0], [2, 3]);
-    const certain = await slopes(layers.softmax({ tau: 2 }), tensor([far, -far, 0, 0, 0, far], [2, 3]), seeds);
+    const certain = await slopes(activations.softmax({ tau: 2 }), tensor([far, -far, 0, 0, 0, far], [2, 3]), seeds);
     expect([...certain.y, ...certain.dx.map(Math.abs)]).toEqual([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    const equal = await slopes(layers.softmax({ tau: -3 }), tensor([far, far, far, -far, -far, -far], [2, 3]), seeds);
+    const equal = await slopes(
+      activations.softmax({ tau: -3 }),
+      tensor([far, far, far, -far, -far, -far], [2, 3]),
+      seeds,
+    );
     expect(equal.y).toEqual(new Array(6).fill(expect.closeTo(1 / 3, 6)));
     const slope = [-2 / 3, 1 / 3, 1 / 3].map((each) => expect.closeTo(each, 5));
     expect(equal.dx).toEqual([...slope, ...slope]);
@@ -135,10 +138,13 @@ test("softmax with a temperature is of the logits times tau, along any axis", ()
     [0, 2, -1],
     [1, 0.5, 0],
   ] as const;
-  expect(run(layers.softmax({ axis: 1, tau: 2 }))).toEqual(
+  expect(run(activations.softmax({ axis: 1, tau: 2 }))).toEqual(
     [0, 1, 2].flatMap((index) => [expect.closeTo(share(left, index), 6), expect.closeTo(share(right, index), 6)]),
   );
-  const byLayers = layers.sequential({ temperature: layers.temperature({ tau: 2 }), softmax: layers.softmax() });
-  expect(run(byLayers)).toEqual(run(layers.softmax({ tau: 2 })));
-  expect(() => layers.softmax({ tau: 0 })).toThrow("temperature: found tau 0; expected a number other than 0.");
+  const byLayers = sequential({
+    temperature: activations.temperature({ tau: 2 }),
+    softmax: activations.softmax(),
+  });
+  expect(run(byLayers)).toEqual(run(activations.softmax({ tau: 2 })));
+  expect(() => activations.softmax({ tau: 0 })).toThrow("temperature: found tau 0; expected a number other than 0.");
 });

@@ -1,25 +1,22 @@
-/** Activations as layers: functions of each element, whatever the shape. */
+/** Activations as layers: functions of each element, whatever the shape, and softmax along an axis. */
 import { StriateError } from "../errors.ts";
 import type { Value } from "../graph/value.ts";
 import * as activation from "../ops/activation.ts";
-import { div, hardSigmoid as hardSigmoidOf, mul, sigmoid } from "../ops/core/elementwise.ts";
+import * as elementwise from "../ops/core/elementwise.ts";
 import { unsqueeze } from "../ops/core/shape.ts";
+import { softmax as softmaxOf } from "../ops/softmax.ts";
 import { fill } from "./initialisers.ts";
+import { finite, positive } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
 const pointwise = (f: (x: Value) => Value) => (): Layer => (x) => f(x);
 
-function finite(subject: string, name: string, value: number): number {
-  if (!Number.isFinite(value))
-    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a finite number" });
-  return value;
-}
-
-function positive(subject: string, name: string, value: number): number {
-  if (!(value > 0 && Number.isFinite(value)))
-    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a number above 0" });
-  return value;
-}
+/** max(x, 0). */
+export const relu = pointwise(elementwise.relu);
+/** (e^x - e^-x) / (e^x + e^-x). */
+export const tanh = pointwise(elementwise.tanh);
+/** 1 / (1 + e^-x). */
+export const sigmoid = pointwise(elementwise.sigmoid);
 
 /** x where it is positive, else slope x. A. Maas et al., ICML 2013. */
 export function leakyRelu({ slope = 0.01 }: { readonly slope?: number } = {}): Layer {
@@ -82,18 +79,19 @@ export const gelu =
     activation.gelu(x, approximate);
 
 /** x sigmoid(x), also called swish. S. Elfwing et al., 2017. */
-export const silu = pointwise((x) => mul(x, sigmoid(x)));
+export const silu = pointwise((x) => elementwise.mul(x, elementwise.sigmoid(x)));
 
 /** x min(max(x / 6 + 1/2, 0), 1). A. Howard et al., "Searching for MobileNetV3", ICCV 2019. */
 export const hardSwish = pointwise(activation.hardSwish);
 
 /** min(max(x / 6 + 1/2, 0), 1). */
-export const hardSigmoid = pointwise((x) => hardSigmoidOf(x, { alpha: 1 / 6, beta: 0.5 }));
+export const hardSigmoid = pointwise((x) => elementwise.hardSigmoid(x, { alpha: 1 / 6, beta: 0.5 }));
 
 /** log(1 + e^(beta x)) / beta: a smooth ReLU. */
 export function softplus({ beta = 1 }: { readonly beta?: number } = {}): Layer {
   positive("softplus", "beta", beta);
-  return (x) => (beta === 1 ? activation.softplus(x) : div(activation.softplus(mul(x, beta)), beta));
+  return (x) =>
+    beta === 1 ? activation.softplus(x) : elementwise.div(activation.softplus(elementwise.mul(x, beta)), beta);
 }
 
 /** x / (1 + |x|). */
@@ -104,3 +102,30 @@ export const mish = pointwise(activation.mish);
 
 /** min(max(x, 0), 6). A. Krizhevsky, 2010. */
 export const relu6 = pointwise((x) => activation.clip(x, 0, 6));
+
+/** Logits multiplied by a constant: the tau of a softmax with temperature (chapter, equation 1.18, without its minus). */
+export const temperature = ({ tau }: { readonly tau: number }): Layer => {
+  if (!(Number.isFinite(tau) && tau !== 0))
+    throw new StriateError({ subject: "temperature", found: `tau ${tau}`, expected: "a number other than 0" });
+  return (x) => elementwise.mul(x, tau);
+};
+
+export interface SoftmaxOptions {
+  /** The last by default; 1 for the classes of maps [batch, classes, height, width]. */
+  readonly axis?: number;
+  /** What logits are multiplied by: above 1 for probabilities nearer to 0 and 1, below for more equal ones. */
+  readonly tau?: number;
+}
+
+/**
+ * Probabilities along an axis, e^(tau z) / sum e^(tau z): chapter, equation 1.18, without its minus.
+ *
+ * @example
+ * import { softmax } from "striate";
+ *
+ * const perPixel = softmax({ axis: 1, tau: 0.5 });
+ */
+export function softmax({ axis = -1, tau = 1 }: SoftmaxOptions = {}): Layer {
+  const scale = temperature({ tau });
+  return (x, scope) => softmaxOf(tau === 1 ? x : scale(x, scope), axis);
+}

@@ -6,6 +6,7 @@ import { makeGraph } from "../graph/graph.ts";
 import { training } from "../graph/training.ts";
 import { type Dimension, inputValue } from "../graph/value.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { tanh } from "./activations.ts";
 import {
   branches,
   channelShuffle,
@@ -14,15 +15,14 @@ import {
   projectionShortcut,
   residual,
   skipConnection,
-  spatialDropout,
   squeezeExcitation,
-  stochasticDepth,
   zeroPaddingShortcut,
 } from "./blocks.ts";
 import { conv1d, conv2d } from "./convolution.ts";
+import { spatialDropout, stochasticDepth } from "./dropout.ts";
 import { fill } from "./initialisers.ts";
-import { linear, sequential, tanh } from "./layers.ts";
-import { type Layer, Scope } from "./scope.ts";
+import { linear } from "./linear.ts";
+import { type Layer, Scope, sequential } from "./scope.ts";
 
 function build(layer: Layer, shape: readonly Dimension[]) {
   const x = inputValue("x", { dtype: "float32", shape: ["batch", ...shape] });

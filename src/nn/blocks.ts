@@ -1,40 +1,15 @@
-/** Ways to join layers: gates, branches and concatenations, and the dropping of whole maps and paths. */
+/** Ways to join layers: gates, branches and concatenations. */
 import { StriateError } from "../errors.ts";
 import type { Dimension, Value } from "../graph/value.ts";
 import { concat, pad } from "../ops/core/arrange.ts";
 import { add, mul, sigmoid as sigmoidOf, sub } from "../ops/core/elementwise.ts";
 import { reshape, reshapeLike, transpose } from "../ops/core/shape.ts";
-import { sliceDropoutOf } from "../ops/dropout.ts";
 import { averagePool, globalAveragePool } from "../ops/pool.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { relu, sigmoid } from "./activations.ts";
 import { pointwiseConv } from "./convolution.ts";
-import { relu, sigmoid } from "./layers.ts";
 import { axesOf, channelsOf, type Each, each, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
-
-/**
- * In training zeroes whole maps of [batch, channels, ...] with probability `ratio` and scales the others by
- * 1 / (1 - ratio); otherwise nothing. J. Tompson et al., "Efficient object localization", CVPR 2015.
- */
-export const spatialDropout =
-  ({ ratio = 0.5 }: { readonly ratio?: number } = {}): Layer =>
-  (x) =>
-    sliceDropoutOf("spatialDropout", x, ratio, 2);
-
-/**
- * In training zeroes whole samples with probability `ratio` and scales the others by 1 / (1 - ratio): at the end of a
- * residual's body it skips that body. G. Huang et al., "Deep networks with stochastic depth", ECCV 2016.
- *
- * @example
- * import { conv2d, relu, residual, sequential, stochasticDepth } from "striate";
- *
- * const conv = conv2d({ channels: 8, kernel: 3, padding: "same" });
- * const block = residual({ body: sequential({ conv, relu: relu(), drop: stochasticDepth({ ratio: 0.2 }) }) });
- */
-export const stochasticDepth =
-  ({ ratio }: { readonly ratio: number }): Layer =>
-  (x) =>
-    sliceDropoutOf("stochasticDepth", x, ratio, 1);
 
 /** Demands one shape of two values that are to be added: broadcasting would hide a mistake. Names are taken to fit. */
 function requireShape(subject: string, part: string, found: Value, like: Value): void {

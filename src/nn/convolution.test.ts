@@ -6,8 +6,8 @@ import { elementAt, plainConvolution, tensorOf } from "../../test/check/plain.ts
 import { randomConvolution } from "../../test/check/random-convolution.ts";
 import { ort } from "../engine/ort/ort.ts";
 import { inputValue } from "../graph/value.ts";
+import { relu } from "./activations.ts";
 import * as convolution from "./convolution.ts";
-import { relu } from "./layers.ts";
 import { type Layer, Scope } from "./scope.ts";
 
 const { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } = convolution;

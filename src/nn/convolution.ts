@@ -7,7 +7,6 @@ import { Slice } from "../ops/core/arrange.ts";
 import { vector } from "../ops/core/shape.ts";
 import { type Border, padBorders } from "../ops/spatial.ts";
 import { fill, heNormal, type Initialiser } from "./initialisers.ts";
-import { sequential } from "./layers.ts";
 import {
   axesOf,
   channelsOf,
@@ -19,7 +18,7 @@ import {
   wholeNumber,
   windowOf,
 } from "./options.ts";
-import type { Layer } from "./scope.ts";
+import { type Layer, sequential } from "./scope.ts";
 
 export interface ConvolutionOptions extends WindowOptions {
   /** Filters: the channels of the output. */

@@ -13,6 +13,7 @@ import { softmax } from "../ops/softmax.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { Tensor, tensor } from "../tensor/tensor.ts";
 import type { Loss } from "./losses.ts";
+import { positive } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
 /** The height and width of heatmaps, which must be known. */
@@ -32,11 +33,6 @@ export interface HeatmapOptions {
   readonly sigma?: number;
 }
 
-function checkSigma(subject: string, sigma: number): void {
-  if (!(sigma > 0 && Number.isFinite(sigma)))
-    throw new StriateError({ subject, found: `sigma ${sigma}`, expected: "a number above 0" });
-}
-
 /**
  * Gaussians exp(-((column - x)^2 + (row - y)^2) / (2 sigma^2)) around key points: [batch, points, 2 or more], x and y first,
  * to [batch, points, height, width].
@@ -51,7 +47,7 @@ export function keypointHeatmaps(
   points: Value,
   { size, sigma = 2 }: HeatmapOptions & { readonly size: readonly [number, number] },
 ): Value {
-  checkSigma("keypointHeatmaps", sigma);
+  positive("keypointHeatmaps", "sigma", sigma);
   const along = (coordinate: number, length: number): Value => {
     const places = constant(
       tensor(
@@ -81,7 +77,7 @@ export function keypointHeatmaps(
  */
 export function heatmapRegression({ sigma = 2 }: HeatmapOptions = {}): Loss {
   const subject = "heatmapRegression";
-  checkSigma(subject, sigma);
+  positive(subject, "sigma", sigma);
   return {
     target: (maps) => {
       sizeOfMaps(subject, maps);
@@ -110,8 +106,7 @@ export function heatmapRegression({ sigma = 2 }: HeatmapOptions = {}): Loss {
  * const network = sequential({ maps: conv2d({ channels: 17, kernel: 1 }), points: softArgmax({ beta: 10 }) });
  */
 export function softArgmax({ beta = 1 }: { readonly beta?: number } = {}): Layer {
-  if (!(beta > 0 && Number.isFinite(beta)))
-    throw new StriateError({ subject: "softArgmax", found: `beta ${beta}`, expected: "a number above 0" });
+  positive("softArgmax", "beta", beta);
   return (maps) => {
     const [height, width] = sizeOfMaps("softArgmax", maps);
     const shares = softmax(mul(reshape(maps, [0, 0, -1]), beta));

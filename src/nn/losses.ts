@@ -10,6 +10,7 @@ import { unsqueeze } from "../ops/core/shape.ts";
 import { logSoftmax, softmax } from "../ops/softmax.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { tensor } from "../tensor/tensor.ts";
+import { notNegative, positive } from "./options.ts";
 
 export interface Loss {
   /** The type of the targets that go with predictions of this type. */
@@ -110,8 +111,7 @@ export interface DiceOptions {
  * const loss = dice({ ignoreIndex: 255 });
  */
 export function dice({ smooth = 1, ignoreIndex }: DiceOptions = {}): Loss {
-  if (!(smooth >= 0 && Number.isFinite(smooth)))
-    throw new StriateError({ subject: "dice", found: `smooth ${smooth}`, expected: "a number of at least 0" });
+  notNegative("dice", "smooth", smooth);
   return {
     target: crossEntropy.target,
     of: (logits, labels) => {
@@ -173,8 +173,7 @@ export const meanAbsoluteError: Loss = elementwise("mean", (prediction, target) 
  * R. Girshick, "Fast R-CNN", ICCV 2015.
  */
 export function smoothL1({ beta = 1, reduction = "mean" }: ReductionOptions & { readonly beta?: number } = {}): Loss {
-  if (!(beta > 0 && Number.isFinite(beta)))
-    throw new StriateError({ subject: "smoothL1", found: `beta ${beta}`, expected: "a number above 0" });
+  positive("smoothL1", "beta", beta);
   return elementwise(reduction, (prediction, target) => {
     const difference = sub(prediction, target);
     const distance = abs(difference);

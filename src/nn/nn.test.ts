@@ -5,13 +5,15 @@ import { training } from "../graph/training.ts";
 import { inputValue } from "../graph/value.ts";
 import { Random } from "../tensor/random.ts";
 import { full, type Tensor, tensor } from "../tensor/tensor.ts";
+import { relu, temperature } from "./activations.ts";
 import { residual } from "./blocks.ts";
 import { conv2d } from "./convolution.ts";
+import { dropout } from "./dropout.ts";
 import { heNormal, heUniform, type Initialiser, xavierNormal, xavierUniform } from "./initialisers.ts";
-import { dropout, flatten, linear, relu, sequential, temperature } from "./layers.ts";
+import { flatten, linear } from "./linear.ts";
 import { averagePool2d, globalAveragePool, maxPool2d } from "./pooling.ts";
 import { constantRate, cosineDecay, oneCycle, scheduleOf, stepDecay, warmCosine } from "./schedules.ts";
-import { type Layer, Scope, shared } from "./scope.ts";
+import { type Layer, Scope, sequential, shared } from "./scope.ts";
 
 function build(layer: Layer, input: readonly number[]) {
   const x = inputValue("x", { dtype: "float32", shape: ["batch", ...input] });

@@ -10,11 +10,12 @@ import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { evaluate } from "../train/evaluate.ts";
 import { fit } from "../train/fit.ts";
+import { relu } from "./activations.ts";
 import { conv2d } from "./convolution.ts";
-import { linear, relu, sequential } from "./layers.ts";
+import { linear } from "./linear.ts";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from "./normalisation.ts";
 import { globalAveragePool } from "./pooling.ts";
-import { type Layer, Scope, shared } from "./scope.ts";
+import { type Layer, Scope, sequential, shared } from "./scope.ts";
 
 function build(layer: Layer, shape: readonly Dimension[]) {
   const x = inputValue("x", { dtype: "float32", shape: ["batch", ...shape] });

@@ -13,7 +13,7 @@ import { groupNormalization, instanceNormalization, layerNormalization } from ".
 import { formatShape, type Shape } from "../tensor/shape.ts";
 import { full } from "../tensor/tensor.ts";
 import { fill } from "./initialisers.ts";
-import { type Each, each, wholeNumber } from "./options.ts";
+import { type Each, each, positive, wholeNumber } from "./options.ts";
 import type { Layer, Scope } from "./scope.ts";
 
 export interface NormalisationOptions {
@@ -21,12 +21,6 @@ export interface NormalisationOptions {
   readonly epsilon?: number;
   /** Learn a weight and a bias for what is normalised. */
   readonly affine?: boolean;
-}
-
-function positive(subject: string, name: string, value: number): number {
-  if (!(value > 0 && Number.isFinite(value)))
-    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a number above 0" });
-  return value;
 }
 
 function channelsOf(subject: string, x: Value, leastRank: number): number {

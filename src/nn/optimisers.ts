@@ -4,6 +4,7 @@ import type { Value } from "../graph/value.ts";
 import { clip } from "../ops/activation.ts";
 import { add, div, less, mul, pow, relu, sqrt, sub, where } from "../ops/core/elementwise.ts";
 import { reduceSum } from "../ops/core/reduce.ts";
+import { notNegative, positive } from "./options.ts";
 
 /** What an update rule can use. */
 export interface UpdateContext {
@@ -28,12 +29,6 @@ export interface Optimiser {
 function inUnitInterval(subject: string, name: string, value: number): number {
   if (!(value >= 0 && value < 1))
     throw new StriateError({ subject, found: `${name} ${value}`, expected: "at least 0 and below 1" });
-  return value;
-}
-
-function notNegative(subject: string, name: string, value: number): number {
-  if (!(value >= 0 && Number.isFinite(value)))
-    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a number of at least 0" });
   return value;
 }
 
@@ -235,8 +230,7 @@ export type ClipOptions = { readonly norm: number } | { readonly value: number }
  */
 export function clipGradients(optimiser: Optimiser, options: ClipOptions): Optimiser {
   const [name, limit] = "norm" in options ? (["norm", options.norm] as const) : (["value", options.value] as const);
-  if (!(limit > 0 && Number.isFinite(limit)))
-    throw new StriateError({ subject: "clipGradients", found: `${name} ${limit}`, expected: "a number above 0" });
+  positive("clipGradients", name, limit);
   const clipped = (gradients: readonly Value[]): readonly Value[] => {
     if (name === "value") return gradients.map((gradient) => clip(gradient, -limit, limit));
     const squares = gradients.map((gradient) => reduceSum(mul(gradient, gradient)));

@@ -13,6 +13,27 @@ export function wholeNumber(subject: string, name: string, value: number, least 
   return value;
 }
 
+/** @throws StriateError when the number is not finite */
+export function finite(subject: string, name: string, value: number): number {
+  if (!Number.isFinite(value))
+    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a finite number" });
+  return value;
+}
+
+/** @throws StriateError when the number is not finite, or not above 0 */
+export function positive(subject: string, name: string, value: number): number {
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a number above 0" });
+  return value;
+}
+
+/** @throws StriateError when the number is not finite, or below 0 */
+export function notNegative(subject: string, name: string, value: number): number {
+  if (!(value >= 0 && Number.isFinite(value)))
+    throw new StriateError({ subject, found: `${name} ${value}`, expected: "a number of at least 0" });
+  return value;
+}
+
 /** A whole number for every spatial axis. */
 export function each(subject: string, name: string, value: Each, axes: number, least = 1): readonly number[] {
   const values = typeof value === "number" ? new Array<number>(axes).fill(value) : value;

@@ -10,10 +10,11 @@ import { makeGraph } from "../graph/graph.ts";
 import { constant, inputValue, type Value } from "../graph/value.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { relu, tanh } from "./activations.ts";
 import { conv1d, conv2d, conv3d } from "./convolution.ts";
-import { flatten, linear, relu, sequential, tanh } from "./layers.ts";
+import { flatten, linear } from "./linear.ts";
 import { fold, locallyConnected, patchwise, unfold } from "./patches.ts";
-import { type Layer, Scope } from "./scope.ts";
+import { type Layer, Scope, sequential } from "./scope.ts";
 
 afterAll(() => ort.close());
 

@@ -14,10 +14,11 @@ import { reduceSum } from "../ops/core/reduce.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { full, type Tensor, tensor } from "../tensor/tensor.ts";
 import { fit } from "../train/fit.ts";
+import { relu, sigmoid } from "./activations.ts";
 import { conv2d } from "./convolution.ts";
-import { linear, relu, sequential, sigmoid } from "./layers.ts";
+import { linear } from "./linear.ts";
 import * as pooling from "./pooling.ts";
-import { type Layer, Scope } from "./scope.ts";
+import { type Layer, Scope, sequential } from "./scope.ts";
 
 const { averagePool1d, averagePool2d, averagePool3d, maxPool1d, maxPool2d, maxPool3d } = pooling;
 const { adaptiveAveragePool, adaptiveMaxPool, blurConv, blurPool, channelPool, globalAveragePool } = pooling;

@@ -7,8 +7,8 @@ import { averagePool, globalAveragePool as globalAveragePoolOf, maxPool, type Po
 import * as pooling from "../ops/pooling.ts";
 import * as spatial from "../ops/spatial.ts";
 import { stochasticPool as stochasticPoolOf } from "../ops/stochastic-pool.ts";
+import { relu } from "./activations.ts";
 import { type ConvolutionOptions, conv1d, conv2d, conv3d } from "./convolution.ts";
-import { relu } from "./layers.ts";
 import { axesOf, channelsOf, type Each, each, type Padding, paddingOf, requireExact, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 

@@ -86,6 +86,19 @@ export class Scope {
 }
 
 /**
+ * Layers one after the other, named by their keys.
+ *
+ * @example
+ * import { conv2d, flatten, linear, relu, sequential } from "striate";
+ *
+ * const network = sequential({ conv: conv2d({ channels: 4, kernel: 3 }), relu: relu(), flatten: flatten(), fc: linear({ features: 10 }) });
+ */
+export const sequential =
+  (layers: Readonly<Record<string, Layer>>): Layer =>
+  (x, scope) =>
+    Object.entries(layers).reduce((value, [name, layer]) => scope.apply(name, layer, value), x);
+
+/**
  * A layer whose parameters are used wherever it is applied, under the name of the first place.
  *
  * @example

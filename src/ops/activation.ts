@@ -33,7 +33,7 @@ function pointwise<A extends object>(
       for (let index = 0; index < data.length; index++) data[index] = f(x!.numbers[index]!, given);
       return [new Tensor(x!.dtype, x!.shape, data)];
     },
-    gradient: (node, [g]) => [g && gradient(g, node.inputs[0]!, node.outputs[0]!, node.attributes as A)],
+    gradient: (node, [g], attributes) => [g && gradient(g, node.inputs[0]!, node.outputs[0]!, attributes)],
   });
 }
 

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { Dataset } from "../data/dataset.ts";
 import { ort } from "../engine/ort/ort.ts";
-import { flatten, linear, sequential } from "../nn/layers.ts";
+import { flatten, linear } from "../nn/linear.ts";
+import { sequential } from "../nn/scope.ts";
 import { Random } from "../tensor/random.ts";
 import { full, tensor } from "../tensor/tensor.ts";
 import { TrainingError } from "./fit.ts";
