@@ -5,7 +5,7 @@ import type { Value } from "../graph/value.ts";
 import { conv, convTranspose } from "../ops/conv.ts";
 import { Slice } from "../ops/core/arrange.ts";
 import { vector } from "../ops/core/shape.ts";
-import { type Border, padBorders } from "../ops/spatial.ts";
+import { type Border, padBorders } from "../ops/padding.ts";
 import { fill, heNormal, type Initialiser } from "./initialisers.ts";
 import {
   axesOf,

@@ -5,7 +5,7 @@ import { concat, slice } from "../ops/core/arrange.ts";
 import { add } from "../ops/core/elementwise.ts";
 import { flatten, reshape, shapeOf, transpose, vector } from "../ops/core/shape.ts";
 import { matmul } from "../ops/matmul.ts";
-import * as spatial from "../ops/spatial.ts";
+import { fold as foldOf, unfold as unfoldOf } from "../ops/patches.ts";
 import { slide } from "../ops/window.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import type { ConvolutionOptions } from "./convolution.ts";
@@ -32,7 +32,7 @@ function patchesOf(subject: string, axes: number, options: WindowOptions) {
  * console.assert(fold(columns, { kernel: 2, stride: 2, size: [8, 8] }).shape.join() === "batch,3,8,8");
  */
 export const unfold = (x: Value, options: WindowOptions): Value =>
-  spatial.unfold(x, patchesOf("unfold", axesOf("unfold", x), options));
+  unfoldOf(x, patchesOf("unfold", axesOf("unfold", x), options));
 
 /**
  * Columns put back where `unfold` took them from, and added where they overlap: its transpose, not its inverse.
@@ -41,7 +41,7 @@ export const unfold = (x: Value, options: WindowOptions): Value =>
 export const fold = (
   columns: Value,
   { size, ...options }: WindowOptions & { readonly size: readonly number[] },
-): Value => spatial.fold(columns, size, patchesOf("fold", size.length, options));
+): Value => foldOf(columns, size, patchesOf("fold", size.length, options));
 
 /** Places where the windows stand, along each axis. */
 function positionsOf(subject: string, x: Value, { kernel, stride, dilation, padding }: ReturnType<typeof patchesOf>) {
@@ -75,7 +75,7 @@ export const patchwise =
     const channels = channelsOf("patchwise", x, axes + 2);
     const window = patchesOf("patchwise", axes, options);
     const positions = positionsOf("patchwise", x, window);
-    const columns = transpose(spatial.unfold(x, window), [0, 2, 1]);
+    const columns = transpose(unfoldOf(x, window), [0, 2, 1]);
     const features = flatten(process(reshape(columns, [-1, channels, ...window.kernel]), scope));
     const count = channelsOf("patchwise", features, 2);
     const batch = slice(shapeOf(x), { axis: 0, start: 0, end: 1 });
@@ -112,7 +112,7 @@ export function locallyConnected(options: LocallyConnectedOptions): Layer {
       // Drawn as filters of one convolution, so that the fan-in is that of a place.
       (shape, random) => initialiser([places * channels, inputs, ...window.kernel], random).reshape(shape),
     );
-    const patches = transpose(spatial.unfold(x, window), [2, 0, 1]);
+    const patches = transpose(unfoldOf(x, window), [2, 0, 1]);
     const filters = transpose(reshape(weight, [places, channels, taps]), [0, 2, 1]);
     const y = reshape(transpose(matmul(patches, filters), [1, 2, 0]), [0, 0, ...positions]);
     return options.bias === false ? y : add(y, scope.parameter("bias", [channels, ...positions], fill(0)));

@@ -5,7 +5,6 @@ import { type ReduceOptions, reduceMax, reduceMean } from "../ops/core/reduce.ts
 import { flatten } from "../ops/core/shape.ts";
 import { averagePool, globalAveragePool as globalAveragePoolOf, maxPool, type PoolAttributes } from "../ops/pool.ts";
 import * as pooling from "../ops/pooling.ts";
-import * as spatial from "../ops/spatial.ts";
 import { stochasticPool as stochasticPoolOf } from "../ops/stochastic-pool.ts";
 import { relu } from "./activations.ts";
 import { type ConvolutionOptions, conv1d, conv2d, conv3d } from "./convolution.ts";
@@ -97,7 +96,7 @@ export interface LpPoolOptions extends PoolOptions {
 export const lpPool =
   ({ p = 2, ...options }: LpPoolOptions): Layer =>
   (x, scope) =>
-    slidingPool("lpPool", options, axesOf("lpPool", x), (value, window) => spatial.lpPool(value, p, window))(x, scope);
+    slidingPool("lpPool", options, axesOf("lpPool", x), (value, window) => pooling.lpPool(value, p, window))(x, scope);
 
 /**
  * Stochastic pooling, over as many spatial axes as the input has, of activations that are not negative (others count as
@@ -123,13 +122,13 @@ export const stochasticPool =
 export const globalAveragePool = (): Layer => (x) => flatten(globalAveragePoolOf(x));
 
 /** The largest element of each whole feature map: [batch, channels, ...size] to [batch, channels]. Chapter, section 1.2.2. */
-export const globalMaxPool = (): Layer => (x) => flatten(spatial.globalMaxPool(x));
+export const globalMaxPool = (): Layer => (x) => flatten(pooling.globalMaxPool(x));
 
 /** (sum over each whole feature map of |x|^p)^(1/p): [batch, channels, ...size] to [batch, channels]. */
 export const globalLpPool =
   ({ p = 2 }: { readonly p?: number } = {}): Layer =>
   (x) =>
-    flatten(spatial.globalLpPool(x, p));
+    flatten(pooling.globalLpPool(x, p));
 
 export interface SizeOptions {
   /** The lengths of the spatial axes that come out. */
@@ -151,10 +150,10 @@ const toSize =
  *
  * const head = sequential({ pool: adaptiveAveragePool({ size: 6 }), flatten: flatten(), fc: linear({ features: 10 }) });
  */
-export const adaptiveAveragePool = toSize("adaptiveAveragePool", spatial.adaptiveAveragePool);
+export const adaptiveAveragePool = toSize("adaptiveAveragePool", pooling.adaptiveAveragePool);
 
 /** The largest elements of the same windows. */
-export const adaptiveMaxPool = toSize("adaptiveMaxPool", spatial.adaptiveMaxPool);
+export const adaptiveMaxPool = toSize("adaptiveMaxPool", pooling.adaptiveMaxPool);
 
 /**
  * Maps of any size from the lowest frequencies of the input's: the real part of the inverse Fourier transform of a spectrum
@@ -176,7 +175,7 @@ export const spectralPool = toSize("spectralPool", pooling.spectralPool);
 const acrossChannels = {
   max: reduceMax,
   mean: reduceMean,
-  l2: (x: Value, options: ReduceOptions) => spatial.lpNorm("channelPool", x, 2, options),
+  l2: (x: Value, options: ReduceOptions) => pooling.lpNorm("channelPool", x, 2, options),
 };
 
 export interface ChannelPoolOptions {

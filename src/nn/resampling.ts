@@ -3,10 +3,12 @@ import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { constant, type Value } from "../graph/value.ts";
 import { zerosLike } from "../ops/core/broadcast.ts";
-import { vector } from "../ops/core/shape.ts";
+import { lengthsOf, vector } from "../ops/core/shape.ts";
+import * as depthSpace from "../ops/depth-space.ts";
+import * as padding from "../ops/padding.ts";
 import { MaxPool } from "../ops/pool.ts";
+import * as pooling from "../ops/pooling.ts";
 import { Resize, resizeTo } from "../ops/resize.ts";
-import * as spatial from "../ops/spatial.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { axesOf, type Each, each, type Padding, paddingOf, wholeNumber } from "./options.ts";
@@ -51,7 +53,7 @@ export function upsample({ size, scale, mode = "nearest", alignCorners = false }
     if (scales.length !== axes || !scales.every((factor) => factor > 0 && Number.isFinite(factor)))
       throw new StriateError({ subject, found: `scale [${scales}]`, expected: `one number above 0, or ${axes}` });
     if (alignCorners) {
-      const lengths = spatial.lengthsOf(subject, x, 2).map((length, axis) => Math.floor(length * scales[axis]!));
+      const lengths = lengthsOf(subject, x, 2).map((length, axis) => Math.floor(length * scales[axis]!));
       return resizeTo(x, lengths, attributes);
     }
     if (scales.every(Number.isInteger))
@@ -89,18 +91,18 @@ function saidLength(length: number, factor: number, mode: UpsampleOptions["mode"
 export const dilate =
   ({ stride }: { readonly stride: Each }): Layer =>
   (x) =>
-    spatial.dilate(x, each("dilate", "stride", stride, axesOf("dilate", x)));
+    padding.dilate(x, each("dilate", "stride", stride, axesOf("dilate", x)));
 
 /** Channels to places: [batch, factor^d channels, ...size] to [batch, channels, ...factor size]. W. Shi et al., CVPR 2016. */
 export function pixelShuffle({ factor }: { readonly factor: number }): Layer {
   wholeNumber("pixelShuffle", "factor", factor);
-  return (x) => spatial.pixelShuffle(x, factor);
+  return (x) => depthSpace.pixelShuffle(x, factor);
 }
 
 /** Places to channels, the inverse: [batch, channels, ...factor size] to [batch, factor^d channels, ...size]. */
 export function pixelUnshuffle({ factor }: { readonly factor: number }): Layer {
   wholeNumber("pixelUnshuffle", "factor", factor);
-  return (x) => spatial.pixelUnshuffle(x, factor);
+  return (x) => depthSpace.pixelUnshuffle(x, factor);
 }
 
 export interface UnpoolingOptions {
@@ -147,7 +149,7 @@ export function maxUnpool(x: Value, indices: Value, like: Value): Value {
       found: `maps of ${formatShape(x.shape)}`,
       expected: `${formatShape(indices.shape)}, as the indices`,
     });
-  return spatial.maxUnpool(x, indices, zerosLike(like));
+  return pooling.maxUnpool(x, indices, zerosLike(like));
 }
 
 /**

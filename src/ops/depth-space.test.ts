@@ -4,8 +4,7 @@ import { testOps } from "../../test/check/table.ts";
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
 import { inputValue } from "../graph/value.ts";
-import { DepthToSpace, SpaceToDepth } from "./depth-space.ts";
-import { pixelShuffle } from "./spatial.ts";
+import { DepthToSpace, pixelShuffle, SpaceToDepth } from "./depth-space.ts";
 
 testOps(tables["depth-space"]!);
 

@@ -3,7 +3,7 @@ import { StriateError } from "../errors.ts";
 import { apply, defineOp, type Op } from "../graph/op.ts";
 import type { Dimension, Value } from "../graph/value.ts";
 import { formatShape, stridesOf } from "../tensor/shape.ts";
-import { gather, reshape, reshapeLike, transpose } from "./core/shape.ts";
+import { gather, lengthsOf, reshape, reshapeLike, transpose } from "./core/shape.ts";
 
 interface BlockAttributes {
   blocksize: number;
@@ -122,3 +122,35 @@ export const SpaceToDepth: Op<BlockAttributes> = defineOp<BlockAttributes>({
   },
   gradient: (_, [g], attributes) => [g && apply(DepthToSpace, [g], attributes)[0]],
 });
+
+/** Sub-pixel shuffle: [batch, r^d channels, ...n] to [batch, channels, ...r n]. W. Shi et al., CVPR 2016. */
+export function pixelShuffle(x: Value, factor: number): Value {
+  const axes = x.shape.length - 2;
+  const maps = Number(x.shape[1]) / factor ** axes;
+  if (!Number.isInteger(maps))
+    throw new StriateError({
+      subject: "pixelShuffle",
+      found: `${x.shape[1]} channels`,
+      expected: `a multiple of ${factor ** axes}`,
+    });
+  if (axes === 2) return apply(DepthToSpace, [x], { blocksize: factor, mode: "CRD" })[0]!;
+  const spatial = lengthsOf("pixelShuffle", x, 2);
+  const apart = reshape(x, [0, maps, ...spatial.map(() => factor), ...spatial]);
+  const places = spatial.flatMap((_, axis) => [2 + spatial.length + axis, 2 + axis]);
+  return reshape(transpose(apart, [0, 1, ...places]), [0, maps, ...spatial.map((length) => length * factor)]);
+}
+
+/** The inverse: [batch, channels, ...r n] to [batch, r^d channels, ...n]. */
+export function pixelUnshuffle(x: Value, factor: number): Value {
+  const [channels, ...spatial] = lengthsOf("pixelUnshuffle", x, 1);
+  if (spatial.some((length) => length % factor !== 0))
+    throw new StriateError({
+      subject: "pixelUnshuffle",
+      found: `maps of ${formatShape(spatial)}`,
+      expected: `multiples of ${factor}`,
+    });
+  const small = spatial.map((length) => length / factor);
+  const apart = reshape(x, [0, channels!, ...small.flatMap((length) => [length, factor])]);
+  const places = [...small.map((_, axis) => 3 + 2 * axis), ...small.map((_, axis) => 2 + 2 * axis)];
+  return reshape(transpose(apart, [0, 1, ...places]), [0, channels! * factor ** small.length, ...small]);
+}

@@ -9,8 +9,9 @@ import { LessOrEqual } from "./core/logic.ts";
 import { reduceMax, reduceSum } from "./core/reduce.ts";
 import { reshape, reshapeLike, shapeOf } from "./core/shape.ts";
 import { matmul } from "./matmul.ts";
+import { unfold } from "./patches.ts";
 import { AveragePoolGradient, averagePool, inferPool, type PoolAttributes, poolAxes, visitTaps } from "./pool.ts";
-import { explicitWindow, unfold } from "./spatial.ts";
+import { explicitWindow } from "./pooling.ts";
 
 type StochasticPoolAttributes = Omit<PoolAttributes, "auto_pad">;
 

@@ -66,6 +66,23 @@ export function shapeFrom(shape: Value, subject: string): readonly Dimension[] {
 }
 
 /**
+ * The lengths of the axes from one to another, as numbers.
+ * @throws StriateError where one has only a name
+ */
+export function lengthsOf(subject: string, x: Value, from: number, to?: number): readonly number[] {
+  const lengths = x.shape.slice(from, to);
+  const unknown = lengths.find((length) => typeof length === "string");
+  if (unknown !== undefined)
+    throw new StriateError({
+      subject,
+      found: `an axis of unknown length ${unknown}`,
+      expected: "numbers",
+      mend: "Bind the named dimensions first",
+    });
+  return lengths as readonly number[];
+}
+
+/**
  * The same elements in row-major order under another shape: 0 keeps the input's dimension, -1 takes what is left.
  * ONNX: https://onnx.ai/onnx/operators/onnx__Reshape.html
  */

@@ -3,9 +3,11 @@ import fc from "fast-check";
 import type { Attributes } from "../../../src/graph/op.ts";
 import type { Value } from "../../../src/graph/value.ts";
 import { reduceMax } from "../../../src/ops/core/reduce.ts";
+import * as depthSpace from "../../../src/ops/depth-space.ts";
+import * as patches from "../../../src/ops/patches.ts";
 import { AveragePool, MaxPool } from "../../../src/ops/pool.ts";
+import * as pooling from "../../../src/ops/pooling.ts";
 import { blurPool, overChannels, spectralPool } from "../../../src/ops/pooling.ts";
-import * as spatial from "../../../src/ops/spatial.ts";
 import { StochasticPool } from "../../../src/ops/stochastic-pool.ts";
 import { moving, type OpCase, type OperandSpec, row } from "../case.ts";
 import { awayFromZero, distinct } from "../draw.ts";
@@ -27,10 +29,10 @@ export const randomWindowPooling: fc.Arbitrary<OpCase> = fc
   })
   .map(({ window: { x, attributes }, p, kind, seed }) => {
     const name = named(x, attributes, p, seed);
-    const window = attributes as Parameters<typeof spatial.lpPool>[2];
+    const window = attributes as Parameters<typeof pooling.lpPool>[2];
     // Windows over zeros alone have a norm of 0, which has no derivative: nothing is drawn near 0.
     if (kind === "norm")
-      return composed(`norm ${name}`, moving(x, awayFromZero()), (value) => spatial.lpPool(value, p, window));
+      return composed(`norm ${name}`, moving(x, awayFromZero()), (value) => pooling.lpPool(value, p, window));
     const { auto_pad: _, ...explicit } = attributes as Attributes;
     return row(StochasticPool, name, [moving(x, someAbove())], { attributes: explicit });
   });
@@ -52,9 +54,9 @@ export const randomMapPooling: fc.Arbitrary<OpCase> = fc
     const maps = [batch, channels, ...from];
     switch (kind) {
       case "means":
-        return composed(name, moving(maps), (x) => spatial.adaptiveAveragePool(x, size));
+        return composed(name, moving(maps), (x) => pooling.adaptiveAveragePool(x, size));
       case "largest":
-        return composed(name, moving(maps, distinct), (x) => spatial.adaptiveMaxPool(x, size));
+        return composed(name, moving(maps, distinct), (x) => pooling.adaptiveMaxPool(x, size));
       case "channels":
         return composed(name, moving(maps.with(1, channels * groups), distinct), (x) =>
           overChannels(x, groups, reduceMax),
@@ -71,20 +73,20 @@ export const randomMapPooling: fc.Arbitrary<OpCase> = fc
         const kernel = size.map((each) => Math.min(each, 3));
         const long = [batch, channels, ...from.map((each, axis) => Math.min(each, 3) * kernel[axis]!)];
         return row(MaxPool, name, [moving(long, distinct)], {
-          results: ([x]) => [spatial.maxUnpoolOfMaxPool(x!, { kernel_shape: kernel, strides: kernel })],
+          results: ([x]) => [pooling.maxUnpoolOfMaxPool(x!, { kernel_shape: kernel, strides: kernel })],
         });
       }
       case "patches": {
         const kernel = from.map((each) => Math.min(each, 2));
-        return composed(name, moving(maps), (x) => spatial.unfold(x, { kernel }));
+        return composed(name, moving(maps), (x) => patches.unfold(x, { kernel }));
       }
       case "shuffle": {
         const factor = Math.min(groups, 2);
         return composed(name, moving(maps.with(1, channels * factor ** from.length)), (x) =>
-          spatial.pixelShuffle(x, factor),
+          depthSpace.pixelShuffle(x, factor),
         );
       }
       default:
-        return composed(name, moving(maps, awayFromZero()), (x) => spatial.globalLpPool(x, taps));
+        return composed(name, moving(maps, awayFromZero()), (x) => pooling.globalLpPool(x, taps));
     }
   });
