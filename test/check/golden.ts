@@ -1,25 +1,20 @@
-/** PyTorch's recorded results for operators, and how its functions are said in operators of ours. */
+/** PyTorch's recorded results for operators, and how its functions are said in layers and losses of ours. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeGraph } from "../../src/graph/graph.ts";
-import { apply } from "../../src/graph/op.ts";
 import { training } from "../../src/graph/training.ts";
 import type { Input, Value } from "../../src/graph/value.ts";
+import * as nn from "../../src/index.ts";
 import * as losses from "../../src/nn/losses.ts";
 import * as activation from "../../src/ops/activation.ts";
-import { BatchNormalization } from "../../src/ops/batch-normalisation.ts";
-import { conv, convTranspose } from "../../src/ops/conv.ts";
 import * as core from "../../src/ops/core/elementwise.ts";
 import { reduceSum } from "../../src/ops/core/reduce.ts";
-import { reshape, transpose } from "../../src/ops/core/shape.ts";
-import { localResponseNormalization } from "../../src/ops/local-normalisation.ts";
 import { linearTransform } from "../../src/ops/matmul.ts";
-import * as normalisation from "../../src/ops/normalisation.ts";
-import { averagePool, maxPool } from "../../src/ops/pool.ts";
-import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
+import { logSoftmax } from "../../src/ops/softmax.ts";
 import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { through } from "./golden-layer.ts";
 import { spatialBuilders } from "./golden-spatial.ts";
 
 /** A recorded case: PyTorch's function, its options, and the shapes of its operands and of their recorded gradients. */
@@ -89,25 +84,31 @@ interface Options {
 /** A function of PyTorch from its operands and options. */
 type Builder = (inputs: Inputs, options: Options) => Value;
 
-const window = ({ kernel_size, stride, padding, dilation, ceil_mode, count_include_pad }: Options) => ({
-  kernel_shape: kernel_size,
-  strides: stride,
-  pads: [...padding, ...padding],
-  dilations: dilation,
-  ceil_mode: ceil_mode ? 1 : 0,
-  ...(count_include_pad === undefined ? {} : { count_include_pad: count_include_pad ? 1 : 0 }),
-});
+const convolution =
+  (layer: typeof nn.conv2d): Builder =>
+  ({ x, w, b }, { stride, padding, dilation, groups }) => {
+    const [channels, , ...kernel] = w!.shape as readonly number[];
+    const options = { channels: channels!, kernel, stride, padding, dilation, groups, bias: b !== undefined };
+    return through(layer(options), x!, { weight: w, bias: b });
+  };
 
-const convolution: Builder = ({ x, w, b }, { stride, padding, dilation, groups }) =>
-  conv(x!, w!, b, { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups });
+const transposed =
+  (layer: typeof nn.convTranspose2d): Builder =>
+  ({ x, w, b }, { stride, padding, dilation, groups = 1, output_padding: outputPadding }) => {
+    const [, filters, ...kernel] = w!.shape as readonly number[];
+    const options = { channels: filters! * groups, kernel, stride, padding, dilation, groups, bias: b !== undefined };
+    return through(layer({ ...options, outputPadding }), x!, { weight: w, bias: b });
+  };
 
-const transposed: Builder = ({ x, w, b }, { stride, padding, dilation, groups, output_padding }) => {
-  const pads = [...padding, ...padding];
-  return convTranspose(x!, w!, { strides: stride, pads, dilations: dilation, group: groups, output_padding }, b);
-};
+const maximum =
+  (layer: typeof nn.maxPool2d): Builder =>
+  ({ x }, { kernel_size: kernel, stride, padding, dilation, ceil_mode: ceil }) =>
+    through(layer({ kernel, stride, padding, dilation, ceil }), x!);
 
-const maximum: Builder = ({ x }, options) => maxPool(x!, window(options));
-const average: Builder = ({ x }, options) => averagePool(x!, window(options));
+const average =
+  (layer: typeof nn.averagePool2d): Builder =>
+  ({ x }, { kernel_size: kernel, stride, padding, ceil_mode: ceil, count_include_pad: countIncludePad }) =>
+    through(layer({ kernel, stride, padding, ceil, countIncludePad }), x!);
 
 /** @throws Error for a reduction that losses do not have */
 function reductionOf({ reduction = "mean" }: Options): losses.Reduction {
@@ -152,53 +153,54 @@ const softplus: Builder = ({ x }, { beta = 1, threshold = 20 }) => {
 };
 
 const batchNormalisation: Builder = ({ x, w, b, m, v }, options) => {
-  const y = apply(BatchNormalization, [x, w, b, m, v], { epsilon: options.eps })[0]!;
+  const own = { weight: w, bias: b, running_mean: m, running_var: v };
+  const y = through(nn.batchNorm({ epsilon: options.eps }), x!, own);
   const inputs = [x, w, b, m, v] as readonly Input[];
   return options.training ? training(makeGraph(inputs, { y })).outputs.get("y")! : y;
 };
 
-/** The elements of an axis as two axes, `first` of them outside. */
-const split = (x: Value, axis: number, sizes: readonly number[]): Value =>
-  reshape(x, (x.shape as readonly number[]).toSpliced(axis, 1, ...sizes));
-
 export const builders: Readonly<Record<string, Builder>> = {
-  conv1d: convolution,
-  conv2d: convolution,
-  conv3d: convolution,
-  conv_transpose1d: transposed,
-  conv_transpose2d: transposed,
-  conv_transpose3d: transposed,
-  max_pool1d: maximum,
-  max_pool2d: maximum,
-  max_pool3d: maximum,
-  avg_pool1d: average,
-  avg_pool2d: average,
-  avg_pool3d: average,
-  linear: ({ x, w, b }) => linearTransform(x!, w!, b),
-  relu: ({ x }) => core.relu(x!),
-  tanh: ({ x }) => core.tanh(x!),
-  sigmoid: ({ x }) => core.sigmoid(x!),
-  silu: ({ x }) => core.mul(x!, core.sigmoid(x!)),
-  hardsigmoid: ({ x }) => core.hardSigmoid(x!, { alpha: 1 / 6, beta: 0.5 }),
-  relu6: ({ x }) => activation.clip(x!, 0, 6),
-  elu: ({ x }, { alpha }) => activation.elu(x!, alpha),
-  selu: ({ x }) => activation.selu(x!),
-  gelu: ({ x }, { approximate }) => activation.gelu(x!, approximate),
-  hardswish: ({ x }) => activation.hardSwish(x!),
+  conv1d: convolution(nn.conv1d),
+  conv2d: convolution(nn.conv2d),
+  conv3d: convolution(nn.conv3d),
+  conv_transpose1d: transposed(nn.convTranspose1d),
+  conv_transpose2d: transposed(nn.convTranspose2d),
+  conv_transpose3d: transposed(nn.convTranspose3d),
+  max_pool1d: maximum(nn.maxPool1d),
+  max_pool2d: maximum(nn.maxPool2d),
+  max_pool3d: maximum(nn.maxPool3d),
+  avg_pool1d: average(nn.averagePool1d),
+  avg_pool2d: average(nn.averagePool2d),
+  avg_pool3d: average(nn.averagePool3d),
+  linear: ({ x, w, b }) =>
+    x!.shape.length === 2
+      ? through(nn.linear({ features: w!.shape[0] as number, bias: b !== undefined }), x!, { weight: w, bias: b })
+      : linearTransform(x!, w!, b),
+  relu: ({ x }) => through(nn.relu(), x!),
+  tanh: ({ x }) => through(nn.tanh(), x!),
+  sigmoid: ({ x }) => through(nn.sigmoid(), x!),
+  silu: ({ x }) => through(nn.silu(), x!),
+  hardsigmoid: ({ x }) => through(nn.hardSigmoid(), x!),
+  relu6: ({ x }) => through(nn.relu6(), x!),
+  elu: ({ x }, { alpha }) => through(nn.elu({ alpha }), x!),
+  selu: ({ x }) => through(nn.selu(), x!),
+  gelu: ({ x }, { approximate }) => through(nn.gelu({ approximate }), x!),
+  hardswish: ({ x }) => through(nn.hardSwish(), x!),
   softplus,
-  leaky_relu: ({ x }, { negative_slope }) => activation.leakyRelu(x!, negative_slope),
-  mish: ({ x }) => activation.mish(x!),
-  prelu: ({ x, w }) => activation.prelu(x!, reshape(w!, [-1, 1, 1])),
+  leaky_relu: ({ x }, { negative_slope: slope }) => through(nn.leakyRelu({ slope }), x!),
+  mish: ({ x }) => through(nn.mish(), x!),
+  prelu: ({ x, w }) => through(nn.prelu({ perChannel: w!.shape[0] !== 1 }), x!, { weight: w }),
   batch_norm: batchNormalisation,
-  instance_norm: ({ x, w, b }, { eps }) => normalisation.instanceNormalization(x!, w!, b!, eps),
-  group_norm: ({ x, w, b }, { eps, groups }) => normalisation.groupNormalization(x!, w!, b!, groups!, eps),
-  layer_norm: ({ x, w, b }, { eps, normalized_shape }) =>
-    normalisation.layerNormalization(x!, w!, b, -normalized_shape.length, eps),
-  local_response_norm: ({ x }, { size, alpha, beta, k }) =>
-    localResponseNormalization(x!, { size, alpha, beta, bias: k }),
-  softmax: ({ x }, { dim }) => softmax(x!, dim),
+  instance_norm: ({ x, w, b }, { eps: epsilon }) =>
+    through(nn.instanceNorm({ epsilon, affine: true }), x!, { weight: w, bias: b }),
+  group_norm: ({ x, w, b }, { eps: epsilon, groups }) =>
+    through(nn.groupNorm({ epsilon, groups: groups! }), x!, { weight: w, bias: b }),
+  layer_norm: ({ x, w, b }, { eps: epsilon, normalized_shape }) =>
+    through(nn.layerNorm({ epsilon, over: normalized_shape.length }), x!, { weight: w, bias: b }),
+  local_response_norm: ({ x }, { size, alpha, beta, k }) => through(nn.localResponseNorm({ size, alpha, beta, k }), x!),
+  softmax: ({ x }, { dim: axis }) => through(nn.softmax({ axis }), x!),
   log_softmax: ({ x }, { dim }) => logSoftmax(x!, dim),
-  softmax_temperature: ({ x }, { tau }) => softmax(core.mul(x!, -tau)),
+  softmax_temperature: ({ x }, { tau }) => through(nn.softmax({ tau: -tau }), x!),
   cross_entropy: crossEntropy,
   mse_loss: meanOf(losses.meanSquaredError, (difference) => core.mul(difference, difference)),
   l1_loss: meanOf(losses.meanAbsoluteError, core.abs),
@@ -208,9 +210,6 @@ export const builders: Readonly<Record<string, Builder>> = {
     losses.binaryCrossEntropy({ reduction: reductionOf(options) }).of(x!, t!),
   kl_div: klDivergence,
   cosine_similarity: ({ x, t }, { dim, eps }) => losses.cosineSimilarity(x!, t!, dim, eps),
-  channel_shuffle: ({ x }, { groups }) => {
-    const each = (x!.shape[1] as number) / groups!;
-    return reshape(transpose(split(x!, 1, [groups!, each]), [0, 2, 1, 3, 4]), x!.shape as readonly number[]);
-  },
+  channel_shuffle: ({ x }, { groups }) => through(nn.channelShuffle({ groups: groups! }), x!),
   ...spatialBuilders,
 };
