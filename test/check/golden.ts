@@ -31,8 +31,8 @@ export type RecordedCase = GoldenCase | Omit<GoldenCase, "inputs" | "gradients">
 
 export const isOperator = (each: RecordedCase): each is GoldenCase => "inputs" in each;
 
-export interface Recorded<Case extends RecordedCase = RecordedCase> {
-  readonly cases: readonly Case[];
+export interface Recorded {
+  readonly cases: readonly RecordedCase[];
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
@@ -47,12 +47,8 @@ export function readRecorded(folder: string): Recorded {
 
 const shared = join(import.meta.dirname, "..", "..", "..", "shared", "golden");
 
-/** The recorded cases of operators and their tensors, or undefined where the folder is not there. */
-export function readGolden(): Recorded<GoldenCase> | undefined {
-  if (!isRecorded(shared)) return undefined;
-  const { cases, tensors } = readRecorded(shared);
-  return { cases: cases.filter(isOperator), tensors };
-}
+/** The recorded cases that tests compare with, or undefined where the folder is not there. */
+export const readGolden = (): Recorded | undefined => (isRecorded(shared) ? readRecorded(shared) : undefined);
 
 type Inputs = Readonly<Record<string, Value>>;
 interface Options {

@@ -50,7 +50,6 @@ export const Atanh = unary("Atanh", Math.atanh, (g, x) => div(g, sub(1, square(x
 
 export const floor = (x: Value): Value => of(Floor, x);
 export const ceil = (x: Value): Value => of(Ceil, x);
-export const reciprocal = (x: Value): Value => of(Reciprocal, x);
 export const sin = (x: Value): Value => of(Sin, x);
 export const cos = (x: Value): Value => of(Cos, x);
 

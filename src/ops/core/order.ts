@@ -67,9 +67,6 @@ export const ArgMax = argOf("ArgMax", (a, b) => a > b);
 /** Where the smallest along an axis is; of equal ones the first, or the last. ONNX: https://onnx.ai/onnx/operators/onnx__ArgMin.html */
 export const ArgMin = argOf("ArgMin", (a, b) => a < b);
 
-/** Where the largest along an axis is, as 64-bit integers without the axis. */
-export const argMax = (x: Value, axis: number): Value => apply(ArgMax, [x], { axis, keepdims: 0 })[0]!;
-
 interface TopKAttributes {
   axis: number;
   largest: number;

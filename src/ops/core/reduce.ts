@@ -148,6 +148,5 @@ function reduce(op: Op<ReduceAttributes>, x: Value, { axes, keepDimensions = fal
 
 export const reduceSum = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceSum, x, options);
 export const reduceMean = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceMean, x, options);
-export const reduceMin = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceMin, x, options);
 export const reduceMax = (x: Value, options: ReduceOptions = {}): Value => reduce(ReduceMax, x, options);
 const reduceProduct = (x: Value): Value => reduce(ReduceProd, x, {});
