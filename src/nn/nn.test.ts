@@ -69,10 +69,15 @@ describe("layers", () => {
       "conv2d: found channels -3; expected a whole number of at least 1.",
     );
     expect(() => conv2d({ channels: 3, kernel: 3, stride: 0 })).toThrow("conv2d: found stride 0");
+    expect(() => build(conv2d({ channels: 3, kernel: 3, padding: "sam" as never }), [1, 5, 5])).toThrow(
+      'conv2d: found padding "sam"; expected "valid", "same", one number or 2, each a number or [before, after].',
+    );
     expect(() => linear({ features: 1.5 })).toThrow("linear: found features 1.5; expected a whole number");
     expect(() => build(conv2d({ channels: 1, kernel: 9 }), [1, 5, 5])).toThrow(
       "Conv: found a kernel of 9x9 on an input of 5x5; expected at most 5 along axis 0 with padding counted.",
     );
+    const deep = sequential({ body: sequential({ c: conv2d({ channels: 1, kernel: 9 }) }) });
+    expect(() => build(deep, [1, 5, 5])).toThrow(/^body\.c, Conv: found a kernel of 9x9 on an input of 5x5/);
     expect(() => build(conv2d({ channels: 4, kernel: 3, groups: 2 }), [3, 5, 5])).toThrow(
       "3 input channels in 2 groups",
     );

@@ -61,7 +61,7 @@ export function paddingOf(
     const before = total.map((each) => Math.floor(each / 2));
     return [...before, ...total.map((each, axis) => each - before[axis]!)];
   }
-  const sides = typeof padding === "number" ? kernel.map(() => padding) : padding;
+  const sides = typeof padding === "object" ? padding : kernel.map(() => padding);
   const pairs = sides.map((side) => (typeof side === "number" ? [side, side] : side));
   if (pairs.length !== kernel.length || pairs.some((pair) => pair.length !== 2))
     throw new StriateError({

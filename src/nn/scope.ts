@@ -64,9 +64,20 @@ export class Scope {
     return variable;
   }
 
-  /** Applies a layer under a name. */
+  /**
+   * Applies a layer under a name.
+   * @throws StriateError what the layer throws, with the layer's full name before what was at fault
+   */
   apply(name: string, layer: Layer, x: Value): Value {
-    return withinScope(name, () => layer(x, new Scope(this.nameOf(name), this.declarations, this.#reuse)));
+    const full = this.nameOf(name);
+    try {
+      return withinScope(name, () => layer(x, new Scope(full, this.declarations, this.#reuse)));
+    } catch (error) {
+      if (!(error instanceof StriateError)) throw error;
+      const { subject } = error.complaint;
+      if (subject === full || subject.startsWith(`${full}.`) || subject.startsWith(`${full},`)) throw error;
+      throw new StriateError({ ...error.complaint, subject: `${full}, ${subject}`, cause: error });
+    }
   }
 
   /** The same scope for a second use of its parameters. */

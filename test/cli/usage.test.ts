@@ -101,7 +101,7 @@ describe("a failure ends in 1 and names what it is about", () => {
     [["summary", "notes.onnx"], "notes.onnx: found", "expected an ONNX model"],
     [
       ["summary", "lenet5", "--input", "1x4x4"],
-      "Conv: found a kernel of 5x5 on an input of 4x4",
+      "c1, Conv: found a kernel of 5x5 on an input of 4x4",
       "Use a smaller kernel",
     ],
     [["predict", "lenet5", "pictures"], "pictures: found a folder; expected a file.", ""],
