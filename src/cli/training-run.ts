@@ -2,7 +2,7 @@
 import { epochOrder } from "../data/batches.ts";
 import { Dataset } from "../data/dataset.ts";
 import type { OpenOptions } from "../data/open.ts";
-import { StriateError } from "../errors.ts";
+import { nearest, StriateError } from "../errors.ts";
 import type { Recipe } from "../models/catalog.ts";
 import { load, Model } from "../models/model.ts";
 import { freeze, replaceHead } from "../models/transfer.ts";
@@ -105,7 +105,7 @@ export async function runTraining(options: TrainOptions): Promise<Outcome> {
 
 async function makePlan(options: TrainOptions): Promise<Plan> {
   const { seed } = options;
-  if (options.freeze && options.only) throw new UsageError("--freeze and --only say the same thing: give one");
+  if (options.freeze && options.only) throw new UsageError("--freeze and --only each say which layers learn: give one");
   const place = await findModel(options.model);
   const settings = settingsOf(options, place.kind === "catalog" ? place.entry.recipe : plainRecipe);
   if (place.kind === "catalog") {
@@ -135,11 +135,26 @@ function knowing(model: Model, { classes }: Dataset, { newHead, seed }: TrainOpt
 
 /** The model with those parameters frozen that the options say. */
 function chosenTrainable(model: Model, { freeze: frozen, only }: TrainOptions): Model {
-  const within = (prefixes: readonly string[]) => (name: string) =>
-    prefixes.some((prefix) => name === prefix || name.startsWith(`${prefix}.`));
-  if (frozen) return freeze(model, within(frozen));
-  const isKept = only && within(only);
+  if (frozen) return freeze(model, within(model, "--freeze", frozen));
+  const isKept = only && within(model, "--only", only);
   return isKept ? freeze(model, (name) => !isKept(name)) : model;
+}
+
+/** Whether a parameter is one of those named or belongs to a layer named; each name must be some parameter's or layer's. */
+function within(model: Model, option: string, names: readonly string[]): (parameter: string) => boolean {
+  const known = [...model.variables.keys()].map((name) => name.split("."));
+  const prefixes = new Set(known.flatMap((parts) => parts.map((_, end) => parts.slice(0, end + 1).join("."))));
+  for (const name of names) {
+    if (prefixes.has(name)) continue;
+    const [layers, meant] = [[...new Set(known.map(([first]) => first))], nearest(name, prefixes)];
+    throw new StriateError({
+      subject: option,
+      found: `"${name}"`,
+      expected: `layers of ${model.name}, such as ${layers.slice(0, 8).join(", ")}, or its parameters`,
+      mend: meant && `Did you mean "${meant}"?`,
+    });
+  }
+  return (parameter) => names.some((name) => parameter === name || parameter.startsWith(`${name}.`));
 }
 
 /** A dataset with the statistics given in place of its own. */

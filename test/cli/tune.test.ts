@@ -161,11 +161,12 @@ describe("fine-tuning an ONNX file on a folder", () => {
   });
 
   test("layers that there are not cannot be frozen, and not twice", async () => {
-    expect((await train("never", "--freeze", "backbone")).said).toContain(
-      "freeze net: found no parameter of such a name; expected some of conv.weight, conv.bias, fc.weight",
+    expect((await train("never", "--freeze", "conv,backbone")).said).toContain(
+      '--freeze: found "backbone"; expected layers of net, such as conv, fc, or its parameters.',
     );
+    expect((await train("never", "--only", "fc.wieght")).said).toContain('Did you mean "fc.weight"?');
     const both = await train("never", "--freeze", "conv", "--only", "fc");
-    expect(both.said).toContain("--freeze and --only say the same thing: give one.");
+    expect(both.said).toContain("--freeze and --only each say which layers learn: give one.");
     expect(both.code).toBe(2);
   });
 });
