@@ -63,12 +63,20 @@ describe("safetensors", () => {
 
   const whole = "expected a whole number from 0 to 2^53 - 1, in digits alone";
   const faults: [string, Uint8Array, string][] = [
-    ["an empty file", new Uint8Array(), "f: found 0 bytes; expected a safetensors file."],
-    ["too few bytes", new Uint8Array(7), "f: found 7 bytes; expected a safetensors file."],
+    [
+      "an empty file",
+      new Uint8Array(),
+      "f: found 0 bytes; expected a safetensors file. Fetch it again, or give another.",
+    ],
+    [
+      "too few bytes",
+      new Uint8Array(7),
+      "f: found 7 bytes; expected a safetensors file. Fetch it again, or give another.",
+    ],
     [
       "a header longer than the file",
       file({}, 0).fill(255, 0, 8),
-      "f: found a header of 18446744073709551615 bytes in 10; expected a safetensors file.",
+      "f: found a header of 18446744073709551615 bytes in 10; expected a safetensors file. Fetch it again, or give another.",
     ],
     ["a header of 0 bytes", new Uint8Array(8), "f: found a header that begins with nothing"],
     ["a header cut off", file("{", 0), "f: found nothing; expected a name in double quotes."],

@@ -109,10 +109,11 @@ function tensorOf(type: string, shape: readonly number[], bytes: Uint8Array, pla
 
 function readHeader(bytes: Uint8Array, subject: string): { header: HeaderObject; start: number } {
   const expected = "a safetensors file";
-  if (bytes.length < 8) throw new StriateError({ subject, found: `${bytes.length} bytes`, expected });
+  const mend = "Fetch it again, or give another";
+  if (bytes.length < 8) throw new StriateError({ subject, found: `${bytes.length} bytes`, expected, mend });
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   if (length > BigInt(Math.min(bytes.length - 8, longestHeader)))
-    throw new StriateError({ subject, found: `a header of ${length} bytes in ${bytes.length}`, expected });
+    throw new StriateError({ subject, found: `a header of ${length} bytes in ${bytes.length}`, expected, mend });
   const start = 8 + Number(length);
   let text: string;
   try {
