@@ -1,5 +1,5 @@
 /** `npm run onnx-cases -- DIR`: the ONNX standard's own cases on every engine, or on that of STRIATE_ENGINE. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { chosenEngine, engineVariable } from "../../src/cli/engine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
@@ -8,31 +8,30 @@ import { reference } from "../../src/engine/reference.ts";
 import { failureOf } from "./case.ts";
 import { misses } from "./misses.ts";
 
-const [folder, filter = ""] = process.argv.slice(2);
-if (folder === undefined) {
-  process.stderr.write("onnx-cases: a folder is missing. Usage: npm run onnx-cases -- DIR [PART OF A NAME]\n");
-  process.exit(2);
-}
+const usage = "Usage: npm run onnx-cases -- DIR [PART OF A NAME], a folder with a folder for each case";
 
-/** Every engine, or the one that the environment names, or the end of it. */
-function engines(): readonly Engine[] {
-  if (!process.env[engineVariable]) return [reference, ort];
+/** What the command line asks for, or the end of it: the cases, on every engine or on the one the environment names. */
+function opened([folder, filter = "", ...more]: readonly string[]) {
   try {
-    return [chosenEngine()];
+    if (folder === undefined) throw new Error("a folder is missing");
+    if (more.length > 0) throw new Error(`found ${more.join(" ")} after the part of a name`);
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${folder} is no folder`);
+    const names = readdirSync(folder)
+      .filter((name) => name.includes(filter) && existsSync(join(folder, name, "model.onnx")))
+      .sort();
+    if (names.length === 0) throw new Error(`${folder} has no case${filter && ` with ${filter} in its name`}`);
+    const engines: readonly Engine[] = process.env[engineVariable] ? [chosenEngine()] : [reference, ort];
+    return { folder, names, engines };
   } catch (error) {
-    process.stderr.write(`onnx-cases: ${(error as Error).message}\n`);
+    process.stderr.write(`onnx-cases: ${(error as Error).message}\n${usage}\n`);
     return process.exit(2);
   }
 }
 
-const names = readdirSync(folder, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && entry.name.includes(filter))
-  .map((entry) => entry.name)
-  .sort();
-
-let isAsKnown = names.length > 0;
+const { folder, names, engines } = opened(process.argv.slice(2));
+let isAsKnown = true;
 const totals: string[] = [];
-for (const engine of engines()) {
+for (const engine of engines) {
   let failed = 0;
   for (const name of names) {
     const failure = await failureOf(join(folder, name), engine);
