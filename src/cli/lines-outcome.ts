@@ -19,7 +19,7 @@ export const linesDocument = (study: LinesStudy, report: string): Record<string,
 });
 
 const columns: readonly Column[] = [
-  { title: "accuracy", shrinks: true },
+  { title: "accuracy", shrinks: "end" },
   { title: "trained", align: "right" },
   { title: "mended", align: "right" },
 ];

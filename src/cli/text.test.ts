@@ -46,7 +46,7 @@ test("bars and cut text keep their width", () => {
 
 describe("table", () => {
   const columns = [
-    { title: "name", shrinks: true },
+    { title: "name", shrinks: "end" },
     { title: "count", align: "right" },
   ] as const;
 
@@ -62,8 +62,11 @@ describe("table", () => {
   });
 
   test("gives way where it would be wider than the terminal", () => {
-    const lines = table(columns, [["a".repeat(90), "1"]], 40).split("\n");
+    const rows = [[`conv1.${"a".repeat(90)}.conv2`, "1"]];
+    const lines = table(columns, rows, 40).split("\n");
     expect(lines.map((line) => line.length)).toEqual([40, 40, 40]);
-    expect(lines[2]).toMatch(/^a+… {2} {4}1$/);
+    expect(lines[2]).toMatch(/^conv1\.a+… {2} {4}1$/);
+    const other = table([{ title: "name", shrinks: "start" }, columns[1]], rows, 40).split("\n");
+    expect(other[2]).toMatch(/^…a+\.conv2 {2} {4}1$/);
   });
 });

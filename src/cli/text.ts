@@ -26,6 +26,10 @@ export function wrap(text: string, width: number, indent = ""): string {
 export const truncate = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 
+/** The same with its end kept: of `layer1.0.conv1`, what tells it from others. */
+const truncateStart = (text: string, width: number): string =>
+  text.length <= width ? text : `…${text.slice(text.length - width + 1)}`;
+
 /** A whole number with thousands separators: 61,706. */
 export const grouped = (value: number): string => Math.round(value).toLocaleString("en-US");
 
@@ -57,8 +61,8 @@ export function bar(part: number, width: number, [full, empty]: readonly [string
 export interface Column {
   readonly title: string;
   readonly align?: "left" | "right";
-  /** Gives way, cut with "…", where the table would be wider than the terminal. */
-  readonly shrinks?: boolean;
+  /** Gives way, with "…" in place of this end of it, where the table would be wider than the terminal. */
+  readonly shrinks?: "start" | "end";
 }
 
 /** A table of texts in columns two spaces apart; a row that is undefined is a rule. */
@@ -76,7 +80,7 @@ export function table(
   if (over > 0 && giving >= 0) widths[giving] = Math.max(8, widths[giving]! - over);
   const total = widths.reduce((sum, each) => sum + each + 2, -2);
   const cell = (text: string, index: number) => {
-    const cut = truncate(text, widths[index]!);
+    const cut = (columns[index]!.shrinks === "start" ? truncateStart : truncate)(text, widths[index]!);
     return columns[index]!.align === "right" ? cut.padStart(widths[index]!) : cut.padEnd(widths[index]!);
   };
   const line = (row: readonly string[]) =>

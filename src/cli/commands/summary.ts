@@ -39,7 +39,7 @@ async function summarise(spec: string, options: SummaryOptions): Promise<Outcome
 
 function asTable({ layers, parameters, macs }: Summary): string {
   const columns = [
-    { title: "name", shrinks: true },
+    { title: "name", shrinks: "start" },
     { title: "operator" },
     { title: "output", align: "right" },
     { title: "parameters", align: "right" },

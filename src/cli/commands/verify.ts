@@ -54,7 +54,7 @@ function figures({ worst, failed, errors }: Verification): string {
   );
   if (failed.length === 0) return kinds;
   const columns = [
-    { title: "failed", shrinks: true },
+    { title: "failed", shrinks: "end" },
     { title: "error", align: "right" },
     { title: "allowed", align: "right" },
   ] as const;
