@@ -21,6 +21,7 @@ export { type LinesOptions, linesData } from "./data/lines.ts";
 export { mnist } from "./data/mnist.ts";
 export { pictureTensor } from "./data/picture.ts";
 export type { CompileOptions, Engine, Program, Tensors } from "./engine/engine.ts";
+export { onednn } from "./engine/onednn/onednn.ts";
 export { ort } from "./engine/ort/ort.ts";
 export { reference } from "./engine/reference.ts";
 export { type Complaint, StriateError } from "./errors.ts";
@@ -42,7 +43,7 @@ export {
 export { type CatalogEntry, catalog, catalogEntry } from "./models/catalog.ts";
 export { type LeNetOptions, lenet5 } from "./models/lenet.ts";
 export { linesNetwork } from "./models/lines.ts";
-export { load, Model, type ModelParts } from "./models/model.ts";
+export { type LoadOptions, load, Model, type ModelParts } from "./models/model.ts";
 export type { Preprocessing } from "./models/preprocessing.ts";
 export { freeze, replaceHead } from "./models/transfer.ts";
 export * from "./nn/activations.ts";
@@ -59,7 +60,15 @@ export * from "./nn/optimisers.ts";
 export * from "./nn/patches.ts";
 export * from "./nn/pooling.ts";
 export * from "./nn/resampling.ts";
-export * from "./nn/schedules.ts";
+export {
+  constantRate,
+  cosineDecay,
+  oneCycle,
+  type Schedule,
+  type ScheduleName,
+  stepDecay,
+  warmCosine,
+} from "./nn/schedules.ts";
 export { type Layer, Scope, sequential, shared } from "./nn/scope.ts";
 export { step, withLoss } from "./nn/step.ts";
 export { decode } from "./onnx/decode.ts";
@@ -70,6 +79,7 @@ export { abs, add, cast, div, exp, greater, log, mul, neg, pow, sqrt, sub, where
 export { reduceMax, reduceMean, reduceSum } from "./ops/core/reduce.ts";
 export { reshape, transpose } from "./ops/core/shape.ts";
 export { matmul } from "./ops/matmul.ts";
+export { logSoftmax } from "./ops/softmax.ts";
 export { type Modulation, modulate } from "./stress/modulation.ts";
 export { type OutOfDomainKind, outOfDomain, outOfDomainKinds } from "./stress/out-of-domain.ts";
 export type { DType } from "./tensor/dtype.ts";
@@ -77,7 +87,15 @@ export { decodeNpy, encodeNpy } from "./tensor/npy.ts";
 export { Random } from "./tensor/random.ts";
 export { decodeSafetensors, encodeSafetensors } from "./tensor/safetensors.ts";
 export { full, scalar, stack, Tensor, tensor, zeros } from "./tensor/tensor.ts";
-export { type Evaluation, evaluate, predict } from "./train/evaluate.ts";
-export { type EpochEvent, type FitEvent, type FitOptions, type FitResult, fit, TrainingError } from "./train/fit.ts";
+export { type EvaluateEvent, type EvaluateOptions, type Evaluation, evaluate, predict } from "./train/evaluate.ts";
+export {
+  type EpochEvent,
+  type FitEvent,
+  type FitOptions,
+  type FitResult,
+  fit,
+  type StepEvent,
+  TrainingError,
+} from "./train/fit.ts";
 export { Run } from "./train/run.ts";
 export { fitFromStarts, type StartsEvent, type StartsOptions, type StartsResult } from "./train/starts.ts";

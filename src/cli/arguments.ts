@@ -17,7 +17,7 @@ export const wholeNumber =
 const numberPattern = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** A parser of numbers for which `isFit` holds, which `expected` says in words. */
-export const numberThat =
+const numberThat =
   (isFit: (value: number) => boolean, expected: string) =>
   (text: string): number => {
     const value = numberPattern.test(text) ? Number(text) : Number.NaN;

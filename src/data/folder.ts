@@ -136,7 +136,7 @@ function coloured(grey: Uint8Array, area: number): Uint8Array<ArrayBuffer> {
 }
 
 /** Mean and standard deviation of each channel's pixels, scaled to 0 … 1, to four decimals; a constant channel's is 1. */
-export function pixelStatistics(images: Tensor): { mean: number[]; std: number[] } {
+function pixelStatistics(images: Tensor): { mean: number[]; std: number[] } {
   const [count, channels, height, width] = images.shape as readonly [number, number, number, number];
   const area = height * width;
   const pixels = images.numbers;

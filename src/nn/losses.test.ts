@@ -106,6 +106,9 @@ describe("other losses", () => {
 
   test("refuse bad options", () => {
     expect(() => dice({ smooth: -1 })).toThrow("dice: found smooth -1; expected a number of at least 0.");
+    expect(() => dice().target({ dtype: "float32", shape: [1] })).toThrow(
+      "dice: found predictions of 1; expected logits",
+    );
     expect(() => smoothL1({ beta: 0 })).toThrow("smoothL1: found beta 0; expected a number above 0.");
   });
 });

@@ -24,18 +24,26 @@ export type Reduction = "mean" | "sum" | "none";
 const reduced = (losses: Value, reduction: Reduction): Value =>
   reduction === "none" ? losses : reduction === "sum" ? reduceSum(losses) : reduceMean(losses);
 
-/** The classes of logits, or an error. */
-function classesOf({ shape }: ValueType): number {
+/** The number of classes that logits are of, or an error. */
+function classesOf(subject: string, { shape }: ValueType): number {
   const classes = shape[1];
   if (shape.length < 2 || typeof classes !== "number")
     throw new StriateError({
-      subject: "crossEntropy",
+      subject,
       found: `predictions of ${formatShape(shape)}`,
       expected: "logits [batch, classes], or [batch, classes, height, width]",
       mend: "End the network in `linear({ features: classes })`",
     });
   return classes;
 }
+
+/** A class number for each sample, or for each place. */
+const labelsOf =
+  (subject: string) =>
+  (prediction: ValueType): ValueType => {
+    classesOf(subject, prediction);
+    return { dtype: "int64", shape: prediction.shape.toSpliced(1, 1) };
+  };
 
 export interface CrossEntropyOptions {
   /** How much each class counts; the mean is then over the weights of the labels. */
@@ -69,12 +77,9 @@ export function crossEntropyWith(options: CrossEntropyOptions = {}): Loss {
       expected: "between 0 and 1",
     });
   return {
-    target: (prediction) => {
-      classesOf(prediction);
-      return { dtype: "int64", shape: prediction.shape.toSpliced(1, 1) };
-    },
+    target: labelsOf("crossEntropy"),
     of: (logits, labels) => {
-      const classes = classesOf(logits);
+      const classes = classesOf("crossEntropy", logits);
       const ignored = ignoreIndex === undefined ? undefined : equal(labels, ignoreIndex);
       const counted = (value: Value) => (ignored ? where(ignored, 0, value) : value);
       const chosen = oneHot(counted(labels), classes, 1);
@@ -113,12 +118,12 @@ export interface DiceOptions {
 export function dice({ smooth = 1, ignoreIndex }: DiceOptions = {}): Loss {
   notNegative("dice", "smooth", smooth);
   return {
-    target: crossEntropy.target,
+    target: labelsOf("dice"),
     of: (logits, labels) => {
       const axes = logits.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
       const ignored = ignoreIndex === undefined ? undefined : equal(labels, ignoreIndex);
       const counted = (value: Value) => (ignored ? where(unsqueeze(ignored, [1]), 0, value) : value);
-      const chosen = counted(oneHot(ignored ? where(ignored, 0, labels) : labels, classesOf(logits), 1));
+      const chosen = counted(oneHot(ignored ? where(ignored, 0, labels) : labels, classesOf("dice", logits), 1));
       const predicted = counted(softmax(logits, 1));
       const common = add(mul(reduceSum(mul(predicted, chosen), { axes }), 2), smooth);
       const total = add(add(reduceSum(predicted, { axes }), reduceSum(chosen, { axes })), smooth);

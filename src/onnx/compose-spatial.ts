@@ -1,13 +1,13 @@
 /** The standard's operators over the axes of maps and signals that are compositions. https://onnx.ai/onnx/operators/ */
 import { StriateError } from "../errors.ts";
 import { apply } from "../graph/op.ts";
-import { constant, constantOf, fixedShape, type Value } from "../graph/value.ts";
+import { constant, constantOf, type Value } from "../graph/value.ts";
 import { type ConvTransposeAttributes, convTranspose } from "../ops/conv.ts";
 import { pad } from "../ops/core/arrange.ts";
 import { zerosLike } from "../ops/core/broadcast.ts";
 import { add, cast, div, mul } from "../ops/core/elementwise.ts";
 import { Mod } from "../ops/core/functions.ts";
-import { shapeFrom } from "../ops/core/shape.ts";
+import { lengthsOf, shapeFrom } from "../ops/core/shape.ts";
 import { discreteFourierTransform } from "../ops/fourier.ts";
 import { fold } from "../ops/patches.ts";
 import { MaxPool, type PoolAttributes } from "../ops/pool.ts";
@@ -59,7 +59,7 @@ const maxPoolByColumns: Composition = (form) => {
   if (storage_order !== 1)
     throw new StriateError({ subject: "MaxPool", found: `storage_order ${storage_order}`, expected: "0 or 1" });
   const [largest, indices] = maxima({ ...form, attributes });
-  const lengths = numbersAlong(form, first(form), 2);
+  const lengths = lengthsOf(form.type, first(form), 2);
   const map = whole(sizeOf(lengths));
   const rowMajor = stridesOf(lengths);
   const columnMajor = stridesOf(lengths.toReversed()).toReversed();
@@ -72,22 +72,11 @@ const maxPoolByColumns: Composition = (form) => {
 const whole = (number: number): Value => constant(scalar(number, "int64"));
 const remainder = (left: Value, right: Value): Value => apply(Mod, [left, right])[0]!;
 
-/** The lengths of axes from one on, which must be known. */
-function numbersAlong({ type }: NodeForm, x: Value, from: number): readonly number[] {
-  const shape = fixedShape({ dtype: x.dtype, shape: x.shape.slice(from) });
-  if (shape) return shape;
-  throw new StriateError({
-    subject: type,
-    found: `an operand of ${formatShape(x.shape)}`,
-    expected: "known lengths of the spatial axes",
-  });
-}
-
 /** Maxima put back where they stood, into maps of the size that the pooling's windows cover, or a given one. */
 const unpool: Composition = (form) => {
   const [x, indices, shape] = form.inputs;
   const { kernel_shape = [], ...attributes } = form.attributes as Partial<PoolAttributes>;
-  const spatial = numbersAlong(form, first(form), 2);
+  const spatial = lengthsOf(form.type, first(form), 2);
   const { strides, pads } = windowOf("MaxUnpool", spatial.length, kernel_shape, { auto_pad: "NOTSET", ...attributes });
   const covered = spatial.map(
     (length, axis) => (length - 1) * strides[axis]! + kernel_shape[axis]! - pads[axis]! - pads[axis + spatial.length]!,

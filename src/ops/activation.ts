@@ -287,7 +287,7 @@ export const ClipGradient: Op<Record<never, never>> = defineOp<Record<never, nev
 const clipped = (x: Value, g: Value, lowest: Value | undefined, highest: Value | undefined): Value =>
   apply(ClipGradient, highest ? [x, g, lowest, highest] : lowest ? [x, g, lowest] : [x, g])[0]!;
 
-export const erf = (x: Value): Value => apply(Erf, [x])[0]!;
+const erf = (x: Value): Value => apply(Erf, [x])[0]!;
 export const leakyRelu = (x: Value, slope?: number): Value => apply(LeakyRelu, [x], { alpha: slope })[0]!;
 export const prelu = (x: Value, slope: Value): Value => apply(PRelu, [x, slope])[0]!;
 export const elu = (x: Value, alpha?: number): Value => apply(Elu, [x], { alpha })[0]!;

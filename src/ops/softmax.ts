@@ -64,4 +64,14 @@ export const LogSoftmax = alongAxis(
 
 /** Probabilities along an axis: positive, summing to 1. */
 export const softmax = (x: Value, axis = -1): Value => apply(Softmax, [x], { axis })[0]!;
+
+/**
+ * The logarithms of those probabilities, x - log sum e^x: of logits, what `klDivergence` compares.
+ *
+ * @example
+ * import { inputValue, klDivergence, logSoftmax } from "striate";
+ *
+ * const [logits, teacher] = ["logits", "teacher"].map((name) => inputValue(name, { dtype: "float32", shape: [4, 10] }));
+ * console.assert(klDivergence.of(logSoftmax(logits!), teacher!).shape.length === 0);
+ */
 export const logSoftmax = (x: Value, axis = -1): Value => apply(LogSoftmax, [x], { axis })[0]!;

@@ -11,7 +11,7 @@ import { Model } from "../models/model.ts";
 import { averagedVariables, averageWeights } from "../nn/averaging.ts";
 import { crossEntropy, type Loss } from "../nn/losses.ts";
 import { type Optimiser, sgd } from "../nn/optimisers.ts";
-import { wholeNumber } from "../nn/options.ts";
+import { positive, wholeNumber } from "../nn/options.ts";
 import { constantRate, type Schedule, type ScheduleName, scheduleOf } from "../nn/schedules.ts";
 import type { Layer } from "../nn/scope.ts";
 import { learningRateInput, targetInput, step as trainingStep, withLoss } from "../nn/step.ts";
@@ -135,8 +135,7 @@ async function train(
   const epochs = wholeNumber("fit", "epochs", options.epochs ?? 10);
   const batchSize = Math.min(wholeNumber("fit", "batchSize", options.batchSize ?? 128), data.count);
   const base = options.learningRate ?? optimiser.learningRate;
-  if (!(base > 0 && Number.isFinite(base)))
-    throw new StriateError({ subject: "fit", found: `learning rate ${base}`, expected: "a number above 0" });
+  positive("fit", "learning rate", base);
   const schedule = scheduleOf(options.schedule ?? constantRate());
   const model = modelFor(network, data, options.name ?? "model", seed);
   checkData(model, data, batchSize);

@@ -9,7 +9,7 @@ const mostElements = 40;
 const directions = 6;
 
 /** The largest error of a case's gradient, as a part of its largest gradient. */
-export function relativeGradientError(opCase: OpCase): number {
+function relativeGradientError(opCase: OpCase): number {
   const built = buildCase(opCase, "fixed");
   const elements = built.targets.reduce((sum, name) => sum + built.feeds.get(name)!.size, 0);
   const { error, scale, place } = gradientError(built, elements > mostElements ? directions : undefined);

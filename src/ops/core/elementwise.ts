@@ -19,7 +19,7 @@ const lift = (operand: Operand, dtype: DType): Value =>
 
 // ---------------------------------------------------------------------------------------------------- one operand
 
-export function mapNumbers(x: Tensor, f: (x: number) => number): Tensor {
+function mapNumbers(x: Tensor, f: (x: number) => number): Tensor {
   const data = allocate(x.dtype, x.size);
   const input = x.numbers;
   for (let index = 0; index < data.length; index++) data[index] = f(input[index]!);
@@ -382,4 +382,4 @@ export const TanhGradient = gradientOfOutput(
 );
 
 export const reluGradient = (y: Value, g: Value): Value => apply(ReluGradient, [y, g])[0]!;
-export const tanhGradient = (y: Value, g: Value): Value => apply(TanhGradient, [y, g])[0]!;
+const tanhGradient = (y: Value, g: Value): Value => apply(TanhGradient, [y, g])[0]!;

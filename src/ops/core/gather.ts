@@ -191,5 +191,5 @@ const isFixed = (...shapes: readonly (readonly Dimension[])[]): boolean =>
   shapes.every((shape) => shape.every((dimension) => typeof dimension === "number"));
 
 export const gatherAt = (x: Value, indices: Value, axis = 0): Value => apply(Gather, [x, indices], { axis })[0]!;
-export const scatterNd = (x: Value, indices: Value, updates: Value, reduction: Reduction): Value =>
+const scatterNd = (x: Value, indices: Value, updates: Value, reduction: Reduction): Value =>
   apply(ScatterND, [x, indices, updates], { reduction })[0]!;
