@@ -74,7 +74,7 @@ describe("layers", () => {
     );
     expect(() => linear({ features: 1.5 })).toThrow("linear: found features 1.5; expected a whole number");
     expect(() => build(conv2d({ channels: 1, kernel: 9 }), [1, 5, 5])).toThrow(
-      "Conv: found a kernel of 9x9 on an input of 5x5; expected at most 5 along axis 0 with padding counted.",
+      "Conv: found a kernel of 9x9 on an input of 5x5; expected at most 5 along axis 2 with padding counted.",
     );
     const deep = sequential({ body: sequential({ c: conv2d({ channels: 1, kernel: 9 }) }) });
     expect(() => build(deep, [1, 5, 5])).toThrow(/^body\.c, Conv: found a kernel of 9x9 on an input of 5x5/);

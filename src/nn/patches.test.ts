@@ -185,7 +185,7 @@ describe("patches refuse", () => {
     [
       "a process that leaves nothing to put in place",
       on(patchwise({ kernel: 9, process: flatten() }), value("batch", 3, 8, 8)),
-      "patchwise: found a kernel of 9x9 on an input of 8x8; expected at most 8 along axis 0 with padding counted.",
+      "patchwise: found a kernel of 9x9 on an input of 8x8; expected at most 8 along axis 2 with padding counted.",
     ],
   ])("%s", (_, body, sentence) => {
     expect(body).toThrow(sentence);

@@ -17,13 +17,13 @@ describe("a convolution says what does not fit", () => {
     [
       "a kernel larger than the input",
       () => conv(value(1, 3, 4, 9), value(2, 3, 5, 5), undefined, {}),
-      "Conv: found a kernel of 5x5 on an input of 4x9; expected at most 4 along axis 0 with padding counted. " +
+      "Conv: found a kernel of 5x5 on an input of 4x9; expected at most 4 along axis 2 with padding counted. " +
         'Use a smaller kernel, a larger input, or padding ("same" keeps the size).',
     ],
     [
       "a dilated kernel larger than the padded input",
       () => conv(value(1, 3, 5), value(2, 3, 3), undefined, { dilations: [3], pads: [1, 0] }),
-      "Conv: found a kernel of 3 (dilated to 7) on an input of 5; expected at most 6 along axis 0 with padding counted.",
+      "Conv: found a kernel of 3 (dilated to 7) on an input of 5; expected at most 6 along axis 2 with padding counted.",
     ],
     [
       "groups that do not match",

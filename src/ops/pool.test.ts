@@ -59,7 +59,7 @@ describe("pooling says what does not fit", () => {
     [
       "a window larger than the input",
       () => maxPool(x, { kernel_shape: [5, 5] }),
-      "MaxPool: found a kernel of 5x5 on an input of 4x4; expected at most 4 along axis 0 with padding counted.",
+      "MaxPool: found a kernel of 5x5 on an input of 4x4; expected at most 4 along axis 2 with padding counted.",
     ],
     [
       "windows on padding alone",

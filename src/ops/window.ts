@@ -108,7 +108,7 @@ export function slide(
       throw new StriateError({
         subject,
         found: `a kernel of ${kernel.join("x")}${dilation > 1 ? ` (dilated to ${extent})` : ""} on an input of ${formatShape(spatial)}`,
-        expected: `at most ${length + before + after} along axis ${axis} with padding counted`,
+        expected: `at most ${length + before + after} along axis ${axis + 2} with padding counted`,
         mend: 'Use a smaller kernel, a larger input, or padding ("same" keeps the size)',
       });
     let output = Math.floor(room / stride) + 1;
