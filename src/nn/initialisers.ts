@@ -36,6 +36,8 @@ export const uniform =
  * K. He et al., "Delving deep into rectifiers", ICCV 2015.
  */
 export const heNormal: Initialiser = (shape, random) => normal(Math.sqrt(2 / fans(shape).fanIn))(shape, random);
+
+/** The same variance, uniform. */
 export const heUniform: Initialiser = (shape, random) => uniform(Math.sqrt(6 / fans(shape).fanIn))(shape, random);
 
 /**
@@ -46,6 +48,8 @@ export const xavierNormal: Initialiser = (shape, random) => {
   const { fanIn, fanOut } = fans(shape);
   return normal(Math.sqrt(2 / (fanIn + fanOut)))(shape, random);
 };
+
+/** The same variance, uniform. */
 export const xavierUniform: Initialiser = (shape, random) => {
   const { fanIn, fanOut } = fans(shape);
   return uniform(Math.sqrt(6 / (fanIn + fanOut)))(shape, random);

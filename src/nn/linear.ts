@@ -8,6 +8,7 @@ import type { Layer } from "./scope.ts";
 export interface LinearOptions {
   /** Outputs. */
   readonly features: number;
+  /** Add a learnt number to each output; true by default. */
   readonly bias?: boolean;
   /** First values of the weights [features, in]; He's by default. */
   readonly initialiser?: Initialiser;

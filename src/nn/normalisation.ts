@@ -89,6 +89,7 @@ export function instanceNorm({ epsilon = 1e-5, affine = false }: NormalisationOp
 }
 
 export interface GroupNormOptions extends NormalisationOptions {
+  /** How many groups of neighbouring channels there are; a divisor of the channels. */
   readonly groups: number;
 }
 
