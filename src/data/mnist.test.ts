@@ -167,15 +167,11 @@ describe("the real digits", () => {
     }
   });
 
-  test.skipIf(!present)("make batches of 128 in well under a millisecond each", async () => {
+  test.skipIf(!present)("make shuffled batches of 128, every digit in one of them", async () => {
     const { train } = await mnist(real);
-    Array.from(batches(train.take(12_800), { size: 128 }));
-    const walk = batches(train, { size: 128, shuffle: true });
-    const start = performance.now();
-    let count = 0;
-    for (const { indices } of walk) count += indices.length;
-    expect(count).toBe(60_000);
-    // Measured 0.25 ms; the bound leaves room for a busy machine.
-    expect((performance.now() - start) / 469).toBeLessThan(1.5);
+    const seen = new Set<number>();
+    for (const { indices } of batches(train, { size: 128, shuffle: true }))
+      for (const index of indices) seen.add(index);
+    expect(seen.size).toBe(60_000);
   });
 });
