@@ -4,16 +4,20 @@ import { makeGraph } from "../graph/graph.ts";
 import { type Dimension, inputValue } from "../graph/value.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import {
+  absoluteError,
   binaryCrossEntropy,
   cosineDistance,
+  cosineDistanceWith,
   crossEntropy,
   crossEntropyWith,
   dice,
   klDivergence,
+  klDivergenceWith,
   type Loss,
   meanAbsoluteError,
   meanSquaredError,
   smoothL1,
+  squaredError,
 } from "./losses.ts";
 import { withLoss } from "./step.ts";
 
@@ -81,7 +85,7 @@ describe("other losses", () => {
   const [x, t] = [tensor([1, -2, 0.5, 4], [2, 2]), tensor([0, 1, 0.25, 1], [2, 2])];
   const softplus = (value: number) => Math.log(1 + Math.exp(value));
 
-  test.each([
+  test.each<readonly [string, Loss, number | readonly number[]]>([
     ["meanSquaredError", meanSquaredError, (1 + 9 + 0.0625 + 9) / 4],
     ["meanAbsoluteError", meanAbsoluteError, (1 + 3 + 0.25 + 3) / 4],
     ["smoothL1", smoothL1(), (0.5 + 2.5 + 0.03125 + 2.5) / 4],
@@ -93,15 +97,34 @@ describe("other losses", () => {
     ],
     ["klDivergence", klDivergence, (2 + 0.25 * (Math.log(0.25) - 0.5) - 4) / 2],
     ["cosineDistance", cosineDistance, 1 - (-2 / Math.sqrt(5) + 4.125 / Math.sqrt(16.25 * 1.0625)) / 2],
+    ["squaredError, each", squaredError({ reduction: "none" }), [1, 9, 0.0625, 9]],
+    ["squaredError, their sum", squaredError({ reduction: "sum" }), 19.0625],
+    ["absoluteError, each", absoluteError({ reduction: "none" }), [1, 3, 0.25, 3]],
+    ["absoluteError, their sum", absoluteError({ reduction: "sum" }), 7.25],
+    ["klDivergence, each", klDivergenceWith({ reduction: "none" }), [0, 2, 0.25 * (Math.log(0.25) - 0.5), -4]],
+    ["klDivergence, their sum", klDivergenceWith({ reduction: "sum" }), 0.25 * (Math.log(0.25) - 0.5) - 2],
+    ["klDivergence, their mean", klDivergenceWith({ reduction: "mean" }), (0.25 * (Math.log(0.25) - 0.5) - 2) / 4],
+    [
+      "cosineDistance, each",
+      cosineDistanceWith({ reduction: "none" }),
+      [1 + 2 / Math.sqrt(5), 1 - 4.125 / Math.sqrt(16.25 * 1.0625)],
+    ],
+    [
+      "cosineDistance, their sum",
+      cosineDistanceWith({ reduction: "sum" }),
+      2 + 2 / Math.sqrt(5) - 4.125 / Math.sqrt(16.25 * 1.0625),
+    ],
   ])("%s is its formula, for a batch of any size", (_, loss, expected) => {
-    expect(run(loss, x, t)).toEqual(close(expected));
-    expect(run(loss, x, t, ["batch", 2])).toEqual(close(expected));
+    expect(run(loss, x, t)).toEqual(close(...[expected].flat()));
+    expect(run(loss, x, t, ["batch", 2])).toEqual(close(...[expected].flat()));
   });
 
   test("dice is one minus the overlap, the mean over classes", () => {
     const maps = tensor([Math.log(3), 0, 0, 0], [1, 2, 2]);
     const [a, b] = [(2 * 0.75) / (1.25 + 1), (2 * 0.5) / (0.75 + 1)];
     expect(run(dice({ smooth: 0 }), maps, tensor([0, 1], [1, 2], "int64"))).toEqual(close(1 - (a + b) / 2));
+    const each = dice({ smooth: 0, reduction: "none" });
+    expect(run(each, maps, tensor([0, 1], [1, 2], "int64"))).toEqual(close(1 - a, 1 - b));
   });
 
   test("refuse bad options", () => {

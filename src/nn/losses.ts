@@ -5,7 +5,7 @@ import { constant } from "../graph/value.ts";
 import { softplus } from "../ops/activation.ts";
 import { oneHot } from "../ops/core/arrange.ts";
 import { abs, add, cast, div, equal, greater, less, log, mul, neg, sqrt, sub, where } from "../ops/core/elementwise.ts";
-import { elementsPer, reduceMean, reduceSum } from "../ops/core/reduce.ts";
+import { reduceMean, reduceSum } from "../ops/core/reduce.ts";
 import { unsqueeze } from "../ops/core/shape.ts";
 import { logSoftmax, softmax } from "../ops/softmax.ts";
 import { formatShape } from "../tensor/shape.ts";
@@ -20,6 +20,11 @@ export interface Loss {
 
 /** What becomes of the losses of all elements: their mean, their sum, or nothing (which has no gradient by itself). */
 export type Reduction = "mean" | "sum" | "none";
+
+export interface ReductionOptions {
+  /** The mean over everything by default. */
+  readonly reduction?: Reduction;
+}
 
 const reduced = (losses: Value, reduction: Reduction): Value =>
   reduction === "none" ? losses : reduction === "sum" ? reduceSum(losses) : reduceMean(losses);
@@ -97,7 +102,7 @@ export function crossEntropyWith(options: CrossEntropyOptions = {}): Loss {
   };
 }
 
-export interface DiceOptions {
+export interface DiceOptions extends ReductionOptions {
   /** Added above and below the line; 1 by default. */
   readonly smooth?: number;
   /** The class number of what does not count. */
@@ -107,7 +112,7 @@ export interface DiceOptions {
 /**
  * One minus the overlap of predicted and true regions, the mean over classes of 2 sum p t / (sum p + sum t), with p the
  * softmax of logits [batch, classes, ...] and t 1 where the class number in [batch, ...] is that class; sums over the batch
- * and all places, and `smooth` added above and below the line. A class that is nowhere, predicted or true, overlaps.
+ * and all places, and `smooth` added above and below the line. A class that is nowhere, predicted or true, overlaps; `reduction` is over the classes.
  * F. Milletari et al., "V-Net", 3DV 2016.
  *
  * @example
@@ -115,7 +120,7 @@ export interface DiceOptions {
  *
  * const loss = dice({ ignoreIndex: 255 });
  */
-export function dice({ smooth = 1, ignoreIndex }: DiceOptions = {}): Loss {
+export function dice({ smooth = 1, ignoreIndex, reduction = "mean" }: DiceOptions = {}): Loss {
   notNegative("dice", "smooth", smooth);
   return {
     target: labelsOf("dice"),
@@ -128,7 +133,7 @@ export function dice({ smooth = 1, ignoreIndex }: DiceOptions = {}): Loss {
       const common = add(mul(reduceSum(mul(predicted, chosen), { axes }), 2), smooth);
       const total = add(add(reduceSum(predicted, { axes }), reduceSum(chosen, { axes })), smooth);
       const isNowhere = equal(total, 0);
-      return sub(1, reduceMean(where(isNowhere, 1, div(common, where(isNowhere, 1, total)))));
+      return reduced(sub(1, where(isNowhere, 1, div(common, where(isNowhere, 1, total)))), reduction);
     },
   };
 }
@@ -153,25 +158,37 @@ export const crossEntropy: Loss = crossEntropyWith();
 
 const sameType = (prediction: ValueType): ValueType => ({ dtype: "float32", shape: prediction.shape });
 
-/** A loss that is a function of each prediction and its target. */
+/** A loss made of those of predictions and their targets. */
 const elementwise = (reduction: Reduction, of: (prediction: Value, target: Value) => Value): Loss => ({
   target: sameType,
   of: (prediction, target) => reduced(of(prediction, target), reduction),
 });
 
-export interface ReductionOptions {
-  /** The mean over everything by default. */
-  readonly reduction?: Reduction;
-}
+/**
+ * (prediction - target)^2: the L2 loss.
+ *
+ * @example
+ * import { inputValue, squaredError } from "striate";
+ *
+ * const maps = { dtype: "float32", shape: ["batch", 8] } as const;
+ * const each = squaredError({ reduction: "none" }).of(inputValue("prediction", maps), inputValue("target", maps));
+ * console.assert(each.shape.join() === "batch,8");
+ */
+export const squaredError = ({ reduction = "mean" }: ReductionOptions = {}): Loss =>
+  elementwise(reduction, (prediction, target) => {
+    const difference = sub(prediction, target);
+    return mul(difference, difference);
+  });
 
 /** The mean of squared differences, over everything. */
-export const meanSquaredError: Loss = elementwise("mean", (prediction, target) => {
-  const difference = sub(prediction, target);
-  return mul(difference, difference);
-});
+export const meanSquaredError: Loss = squaredError();
 
-/** The mean of |prediction - target|, over everything: the L1 loss. */
-export const meanAbsoluteError: Loss = elementwise("mean", (prediction, target) => abs(sub(prediction, target)));
+/** |prediction - target|: the L1 loss. */
+export const absoluteError = ({ reduction = "mean" }: ReductionOptions = {}): Loss =>
+  elementwise(reduction, (prediction, target) => abs(sub(prediction, target)));
+
+/** The mean of |prediction - target|, over everything. */
+export const meanAbsoluteError: Loss = absoluteError();
 
 /**
  * d^2 / (2 beta) where d = |prediction - target| is below beta, else d - beta / 2: squared near zero, absolute far off.
@@ -191,23 +208,29 @@ export const binaryCrossEntropy = ({ reduction = "mean" }: ReductionOptions = {}
   elementwise(reduction, (logits, target) => sub(softplus(logits), mul(logits, target)));
 
 /**
- * The Kullback-Leibler divergence of log-probabilities x [batch, ...] from probabilities t: the sum of
- * t (log t - x), 0 where t is 0, over the number of samples in the batch.
+ * The Kullback-Leibler divergence of log-probabilities x [batch, ...] from probabilities t: t (log t - x), 0 where t is 0.
+ * By default, "batchmean", the sum over the number of samples in the batch, which is the divergence by its definition; the
+ * "mean" is over everything.
+ *
+ * @example
+ * import { inputValue, klDivergenceWith } from "striate";
+ *
+ * const x = inputValue("logProbabilities", { dtype: "float32", shape: ["batch", 10] });
+ * const loss = klDivergenceWith({ reduction: "sum" });
+ * console.assert(loss.of(x, inputValue("target", loss.target(x))).shape.length === 0);
  */
-export const klDivergence: Loss = {
-  target: sameType,
-  of: (logProbabilities, target) => {
+export function klDivergenceWith({ reduction = "batchmean" }: { reduction?: Reduction | "batchmean" } = {}): Loss {
+  return elementwise(reduction === "batchmean" ? "mean" : reduction, (logProbabilities, target) => {
     const present = greater(target, 0);
     const entropy = log(where(present, target, 1));
-    const total = reduceSum(where(present, mul(target, sub(entropy, logProbabilities)), 0));
-    const samples = logProbabilities.shape[0];
-    if (typeof samples === "number") return div(total, samples);
-    const each = reduceSum(logProbabilities, {
-      axes: logProbabilities.shape.slice(1).map((_, axis) => axis + 1),
-    });
-    return div(total, elementsPer(each, reduceSum(each)));
-  },
-};
+    const losses = where(present, mul(target, sub(entropy, logProbabilities)), 0);
+    const axes = losses.shape.flatMap((_, axis) => (axis === 0 ? [] : [axis]));
+    return reduction === "batchmean" && axes.length > 0 ? reduceSum(losses, { axes }) : losses;
+  });
+}
+
+/** The Kullback-Leibler divergence of log-probabilities from probabilities, the mean over the samples of the batch. */
+export const klDivergence: Loss = klDivergenceWith();
 
 /** The cosine of the angle between vectors along an axis: x . t / (max(|x|, epsilon) max(|t|, epsilon)). */
 export function cosineSimilarity(x: Value, target: Value, axis = 1, epsilon = 1e-8): Value {
@@ -220,8 +243,9 @@ export function cosineSimilarity(x: Value, target: Value, axis = 1, epsilon = 1e
   return div(reduceSum(mul(x, target), along), mul(length(x), length(target)));
 }
 
-/** The mean of 1 - cosine similarity of vectors along axis 1: for directions, such as surface normals. */
-export const cosineDistance: Loss = {
-  target: sameType,
-  of: (prediction, target) => reduceMean(sub(1, cosineSimilarity(prediction, target))),
-};
+/** 1 - cosine similarity of vectors along axis 1: for directions, such as surface normals. */
+export const cosineDistanceWith = ({ reduction = "mean" }: ReductionOptions = {}): Loss =>
+  elementwise(reduction, (prediction, target) => sub(1, cosineSimilarity(prediction, target)));
+
+/** The mean of 1 - cosine similarity of vectors along axis 1. */
+export const cosineDistance: Loss = cosineDistanceWith();

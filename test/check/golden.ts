@@ -8,11 +8,9 @@ import * as nn from "../../src/index.ts";
 import * as losses from "../../src/nn/losses.ts";
 import * as activation from "../../src/ops/activation.ts";
 import * as core from "../../src/ops/core/elementwise.ts";
-import { reduceSum } from "../../src/ops/core/reduce.ts";
 import { linearTransform } from "../../src/ops/matmul.ts";
 import { logSoftmax } from "../../src/ops/softmax.ts";
 import { decodeSafetensors } from "../../src/tensor/safetensors.ts";
-import { sizeOf } from "../../src/tensor/shape.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { through } from "./golden-layer.ts";
 import { spatialBuilders } from "./golden-spatial.ts";
@@ -123,24 +121,16 @@ const crossEntropy: Builder = ({ x, t, w }, options) =>
     })
     .of(x!, t!);
 
-/** A loss that is a mean over everything, or the sum or all of what it is the mean of. */
-const meanOf =
-  ({ of }: losses.Loss, each: (difference: Value) => Value): Builder =>
-  ({ x, t }, options) => {
-    const reduction = reductionOf(options);
-    if (reduction === "mean") return of(x!, t!);
-    const every = each(core.sub(x!, t!));
-    return reduction === "sum" ? reduceSum(every) : every;
-  };
+/** A loss that is reduced as PyTorch's. */
+const reducible =
+  (loss: (options: losses.ReductionOptions & { readonly beta: number }) => losses.Loss): Builder =>
+  ({ x, t }, options) =>
+    loss({ beta: options.beta, reduction: reductionOf(options) }).of(x!, t!);
 
-/** Of t (log t - x), the sum over the batch's size, as ours is, or what else PyTorch makes of it. */
+/** Whose "batchmean" no other loss has. */
 const klDivergence: Builder = ({ x, t }, options) => {
-  const perSample = losses.klDivergence.of(x!, t!);
-  if (options.reduction === "batchmean") return perSample;
-  const reduction = reductionOf(options);
-  if (reduction === "none") return core.mul(t!, core.sub(core.log(t!), x!));
-  const [samples, ...rest] = x!.shape as readonly number[];
-  return reduction === "sum" ? core.mul(perSample, samples!) : core.div(perSample, sizeOf(rest));
+  const reduction = options.reduction === "batchmean" ? "batchmean" : reductionOf(options);
+  return losses.klDivergenceWith({ reduction }).of(x!, t!);
 };
 
 const softplus: Builder = ({ x }, { beta = 1, threshold = 20 }) => {
@@ -198,12 +188,10 @@ export const builders: Readonly<Record<string, Builder>> = {
   log_softmax: ({ x }, { dim }) => logSoftmax(x!, dim),
   softmax_temperature: ({ x }, { tau }) => through(nn.softmax({ tau: -tau }), x!),
   cross_entropy: crossEntropy,
-  mse_loss: meanOf(losses.meanSquaredError, (difference) => core.mul(difference, difference)),
-  l1_loss: meanOf(losses.meanAbsoluteError, core.abs),
-  smooth_l1_loss: ({ x, t }, options) =>
-    losses.smoothL1({ beta: options.beta, reduction: reductionOf(options) }).of(x!, t!),
-  binary_cross_entropy_with_logits: ({ x, t }, options) =>
-    losses.binaryCrossEntropy({ reduction: reductionOf(options) }).of(x!, t!),
+  mse_loss: reducible(losses.squaredError),
+  l1_loss: reducible(losses.absoluteError),
+  smooth_l1_loss: reducible(losses.smoothL1),
+  binary_cross_entropy_with_logits: reducible(losses.binaryCrossEntropy),
   kl_div: klDivergence,
   cosine_similarity: ({ x, t }, { dim, eps }) => losses.cosineSimilarity(x!, t!, dim, eps),
   channel_shuffle: ({ x }, { groups }) => through(nn.channelShuffle({ groups: groups! }), x!),

@@ -74,7 +74,7 @@ export const randomClassLoss: fc.Arbitrary<OpCase> = fc
     const weights = weighted ? { classWeights: Array.from({ length: classes }, (_, each) => 0.5 + each) } : {};
     const loss =
       kind === "dice"
-        ? losses.dice({ smooth: 0.5 })
+        ? losses.dice({ smooth: 0.5, reduction: options.reduction })
         : losses.crossEntropyWith({ ...options, ...weights, ...(ignored ? { ignoreIndex: 255 } : {}) });
     return lossRow(`${kind} ${name}`, [moving([batch, classes, ...places]), labels], ([x, t]) => loss.of(x!, t!));
   });
@@ -97,18 +97,18 @@ export const randomDistance: fc.Arbitrary<OpCase> = fc
       lossRow(name, inputs, ([x, t]) => of(x!, t!));
     switch (kind) {
       case "squared":
-        return of(losses.meanSquaredError);
+        return of(losses.squaredError({ reduction }));
       case "absolute":
-        return of(losses.meanAbsoluteError);
+        return of(losses.absoluteError({ reduction }));
       case "smooth":
         return of(losses.smoothL1({ beta, reduction }));
       case "binary":
         return of(losses.binaryCrossEntropy({ reduction }), [moving(shape), moving(shape, uniform(0.1, 0.9))]);
       case "divergence":
-        return of(losses.klDivergence, [moving(shape), moving(shape, uniform(0.1, 0.9))]);
+        return of(losses.klDivergenceWith({ reduction }), [moving(shape), moving(shape, uniform(0.1, 0.9))]);
       default: {
         const vectors = moving([2, 3, ...shape.slice(1)], uniform(0.3, 2));
-        return lossRow(name, [vectors, vectors], ([x, t]) => losses.cosineSimilarity(x!, t!, 1));
+        return of(losses.cosineDistanceWith({ reduction }), [vectors, vectors]);
       }
     }
   });
