@@ -113,6 +113,15 @@ describe("blocks", () => {
       "b.weight 2x3x1x1",
       "b.bias 2",
     ),
+    row(
+      "branches, added",
+      branches({ a: conv, b: conv2d({ channels: 3, kernel: 1 }), same: (x) => x }, { join: "add" }),
+      [3, 3, 4],
+      [3, 3, 4],
+      ...names("a"),
+      "b.weight 3x3x1x1",
+      "b.bias 3",
+    ),
     row("channelShuffle", channelShuffle({ groups: 3 }), [6, 2, 3], [6, 2, 3]),
     row("channelShuffle of lines", channelShuffle({ groups: 2 }), [4, 3], [4, 3]),
     row(
@@ -232,6 +241,13 @@ describe("blocks", () => {
     expect(run(trained, { x, "drop.uniform": tensor([0.1, 0.9], [2, 1, 1]) })).toEqual([0, 0, 0, 0, 10, 12, 14, 16]);
   });
 
+  test("branches are added as they are", () => {
+    const identity: Layer = (x) => x;
+    const layer = branches({ a: identity, b: identity, c: tanh() }, { join: "add" });
+    const found = run(build(layer, [1, 2]), { x: tensor([0.5, -1], [1, 1, 2]) });
+    expect(found).toEqual([1 + Math.tanh(0.5), -2 - Math.tanh(1)].map((value) => expect.closeTo(value, 6)));
+  });
+
   test("bad options are refused", () => {
     expect(() => build(stochasticDepth({ ratio: 1 }), [3])).toThrow(
       "stochasticDepth: found a ratio of 1; expected at least 0 and below 1.",
@@ -240,6 +256,10 @@ describe("blocks", () => {
       "channelShuffle: found an input of batchx6x1x1 in 4 groups; expected whole groups of channels.",
     );
     expect(() => branches({})).toThrow("branches: found no layers; expected at least one.");
+    const uneven = branches({ a: conv, b: conv2d({ channels: 1, kernel: 1 }) }, { join: "add" });
+    expect(() => build(uneven, [3, 4, 4])).toThrow(
+      'branches: found branch "b" of batchx1x4x4; expected batchx3x4x4. Give the branches one shape, or concatenate them.',
+    );
     expect(() => build(residual({ body: conv2d({ channels: 1, kernel: 1 }) }), [3, 4, 4])).toThrow(
       "residual: found a body of batchx1x4x4; expected batchx3x4x4. " +
         "Give it a shortcut that makes them one, such as `projectionShortcut`.",

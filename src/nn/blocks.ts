@@ -11,6 +11,11 @@ import { pointwiseConv } from "./convolution.ts";
 import { axesOf, channelsOf, type Each, each, wholeNumber } from "./options.ts";
 import type { Layer } from "./scope.ts";
 
+const mends: Readonly<Record<string, string>> = {
+  residual: "Give it a shortcut that makes them one, such as `projectionShortcut`",
+  branches: "Give the branches one shape, or concatenate them",
+};
+
 /** Demands one shape of two values that are to be added: broadcasting would hide a mistake. Names are taken to fit. */
 function requireShape(subject: string, part: string, found: Value, like: Value): void {
   const fits = (length: Dimension, axis: number) =>
@@ -20,7 +25,7 @@ function requireShape(subject: string, part: string, found: Value, like: Value):
     subject,
     found: `${part} of ${formatShape(found.shape)}`,
     expected: formatShape(like.shape),
-    mend: subject === "residual" ? "Give it a shortcut that makes them one, such as `projectionShortcut`" : undefined,
+    mend: mends[subject],
   });
 }
 
@@ -203,9 +208,16 @@ export const skipConnection =
   (x, scope) =>
     cropAndConcatenate(x, body(x, scope));
 
+export interface BranchesOptions {
+  /** "concatenate", by default: the outputs one after the other along the channels; "add": their sum. */
+  readonly join?: "concatenate" | "add";
+}
+
 /**
- * Layers side by side on one input, named by their keys, their outputs one after the other along the channels.
- * C. Szegedy et al., "Going deeper with convolutions", CVPR 2015.
+ * Layers side by side on one input, named by their keys, their outputs one after the other along the channels, or added.
+ * C. Szegedy et al., "Going deeper with convolutions", CVPR 2015; added: S. Xie et al., "Aggregated residual
+ * transformations", CVPR 2017.
+ * @throws StriateError when outputs that are to be added have different shapes
  *
  * @example
  * import { branches, conv2d } from "striate";
@@ -214,15 +226,21 @@ export const skipConnection =
  *   narrow: conv2d({ channels: 4, kernel: 1 }),
  *   wide: conv2d({ channels: 4, kernel: 3, padding: "same" }),
  * });
+ * const added = branches({ a: conv2d({ channels: 4, kernel: 1 }), b: conv2d({ channels: 4, kernel: 1 }) }, { join: "add" });
  */
-export function branches(layers: Readonly<Record<string, Layer>>): Layer {
+export function branches(
+  layers: Readonly<Record<string, Layer>>,
+  { join = "concatenate" }: BranchesOptions = {},
+): Layer {
   if (Object.keys(layers).length === 0)
     throw new StriateError({ subject: "branches", found: "no layers", expected: "at least one" });
-  return (x, scope) =>
-    concat(
-      Object.entries(layers).map(([name, layer]): Value => scope.apply(name, layer, x)),
-      1,
-    );
+  return (x, scope) => {
+    const outputs = Object.entries(layers).map(([name, layer]): Value => scope.apply(name, layer, x));
+    if (join === "concatenate") return concat(outputs, 1);
+    for (const [at, name] of Object.keys(layers).entries())
+      requireShape("branches", `branch "${name}"`, outputs[at]!, outputs[0]!);
+    return outputs.reduce(add);
+  };
 }
 
 /**
