@@ -1,7 +1,7 @@
 /** Convolution as a matrix. Chapter, section 1.1. */
 import { StriateError } from "../errors.ts";
 import { each, type WindowOptions, wholeNumber, windowOf } from "../nn/options.ts";
-import { convAxes, correlate } from "../ops/correlate.ts";
+import { convAxes, pieces } from "../ops/correlate.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 
@@ -43,12 +43,15 @@ export function toeplitz(weight: Tensor, { size, groups = 1, ...options }: Toepl
       mend: "Take a smaller input or fewer channels",
     });
   const matrix = zeros(shape, weight.dtype);
-  correlate(image, weight.shape, groups, axes, (to, from, at, kernel) => {
-    kernel.forEach(({ outputs, inputs }, element) => {
-      outputs.forEach((output, index) => {
-        matrix.numbers[(to + output) * shape[1] + from + inputs[index]!] = weight.numbers[at + element]!;
-      });
-    });
-  });
+  const places = Float64Array.from({ length: shape[1] }, (_, place) => place + 1);
+  for (const { output, weights, filters, positions, elements, gather } of pieces(image, weight.shape, groups, axes)) {
+    const patches = gather(places);
+    for (let filter = 0; filter < filters; filter++)
+      for (let index = 0; index < positions * elements; index++) {
+        const row = output.at + filter * output.strides[0] + Math.floor(index / elements);
+        const value = weight.numbers[weights + filter * elements + (index % elements)]!;
+        if (patches[index]! > 0) matrix.numbers[row * shape[1] + patches[index]! - 1] = value;
+      }
+  }
   return matrix;
 }

@@ -9,7 +9,8 @@ import { pad, slice } from "./core/arrange.ts";
 import { add } from "./core/elementwise.ts";
 import { reduceSum } from "./core/reduce.ts";
 import { lengthened, reshape, shapeFrom, shapeOf, transpose } from "./core/shape.ts";
-import { type ConvAttributes, convAttributes, convAxes, convGeometry, correlate, type Meetings } from "./correlate.ts";
+import { type ConvAttributes, convAttributes, convAxes, convGeometry, pieces } from "./correlate.ts";
+import { product } from "./product.ts";
 import { padsOf, windowOf } from "./window.ts";
 
 function checkBias(subject: string, bias: Value | undefined, filters: Dimension): void {
@@ -43,14 +44,15 @@ export const Conv = defineOp<ConvAttributes>({
       for (let index = 0; index < sums.length; index++)
         sums[index] = bias.numbers[Math.floor(index / map) % bias.size]!;
     }
-    correlate(x!.shape, w!.shape, attributes.group, axes, (to, from, at, kernel) => {
-      for (let element = 0; element < kernel.length; element++) {
-        const { outputs, inputs } = kernel[element]!;
-        const factor = weight[at + element]!;
-        for (let index = 0; index < outputs.length; index++)
-          sums[to + outputs[index]!]! += input[from + inputs[index]!]! * factor;
-      }
-    });
+    for (const piece of pieces(x!.shape, w!.shape, attributes.group, axes)) {
+      const { output, filters, positions, elements } = piece;
+      const weights = { numbers: weight, at: piece.weights, strides: [elements, 1] } as const;
+      const patches = { numbers: piece.gather(input), at: 0, strides: [1, elements] } as const;
+      const part = product(weights, patches, [filters, elements, positions]);
+      for (let filter = 0; filter < filters; filter++)
+        for (let position = 0; position < positions; position++)
+          sums[output.at + filter * output.strides[0] + position]! += part[filter * positions + position]!;
+    }
     const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];
@@ -68,17 +70,16 @@ export const Conv = defineOp<ConvAttributes>({
   macs: ({ inputs, outputs }) => macsOf(outputs[0]!, inputs[1]!),
 });
 
-/** Adds to each element of an input what the outputs that it meets, each by its weight, give back to it. */
-const spread =
-  (sums: Float64Array, output: NumberArray, weight: NumberArray) =>
-  (from: number, to: number, at: number, kernel: readonly Meetings[]): void => {
-    for (let element = 0; element < kernel.length; element++) {
-      const { outputs, inputs } = kernel[element]!;
-      const factor = weight[at + element]!;
-      for (let index = 0; index < inputs.length; index++)
-        sums[to + inputs[index]!]! += output[from + outputs[index]!]! * factor;
-    }
-  };
+/** Adds to each element of an input (of shape x) what the outputs that it meets, each by its weight, give back to it. */
+function spread(sums: Float64Array, x: Shape, given: NumberArray, w: Tensor, attributes: ConvAttributes): void {
+  for (const piece of pieces(x, w.shape, attributes.group, convAxes(x, w.shape, attributes))) {
+    const { at, strides } = piece.output;
+    const { filters, positions, elements } = piece;
+    const output = { numbers: given, at, strides: [strides[1], strides[0]] } as const;
+    const weights = { numbers: w.numbers, at: piece.weights, strides: [elements, 1] } as const;
+    piece.scatter(product(output, weights, [positions, filters, elements]), sums);
+  }
+}
 
 /** Attributes with the padding written out, where the input's size is known. */
 function explicit(x: Value, w: Value, attributes: ConvAttributes): ConvAttributes {
@@ -98,10 +99,10 @@ export const ConvInputGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
   infer: ([g, , shape]) => [{ dtype: g!.dtype, shape: shapeFrom(shape!, "ConvInputGradient") }],
   evaluate: ([g, w, shape], attributes) => {
     const x = shape!.toArray();
-    const axes = convGeometry("ConvInputGradient", x, w!.shape, attributes).axes!;
-    const [gradient, weight] = [g!.numbers, w!.numbers];
-    const data = allocate(g!.dtype, sizeOf(x)) as Float64Array<ArrayBuffer>;
-    correlate(x, w!.shape, attributes.group, axes, spread(data, gradient, weight));
+    const sums = new Float64Array(sizeOf(x));
+    spread(sums, x, g!.numbers, w!, attributes);
+    const data = allocate(g!.dtype, sums.length) as Float64Array<ArrayBuffer>;
+    data.set(sums);
     return [new Tensor(g!.dtype, x, data)];
   },
   gradient: (node, [h], attributes) => {
@@ -132,15 +133,12 @@ export const ConvWeightGradient: Op<ConvAttributes> = defineOp<ConvAttributes>({
     const axes = convGeometry("ConvWeightGradient", x!.shape, shape, attributes).axes!;
     const [input, gradient] = [x!.numbers, g!.numbers];
     const sums = new Float64Array(sizeOf(shape));
-    correlate(x!.shape, shape, attributes.group, axes, (from, at, to, kernel) => {
-      for (let element = 0; element < kernel.length; element++) {
-        const { outputs, inputs } = kernel[element]!;
-        let sum = 0;
-        for (let index = 0; index < outputs.length; index++)
-          sum += gradient[from + outputs[index]!]! * input[at + inputs[index]!]!;
-        sums[to + element]! += sum;
-      }
-    });
+    for (const piece of pieces(x!.shape, shape, attributes.group, axes)) {
+      const { output, filters, positions, elements } = piece;
+      const patches = { numbers: piece.gather(input), at: 0, strides: [elements, 1] } as const;
+      const part = product({ numbers: gradient, ...output }, patches, [filters, positions, elements]);
+      for (let index = 0; index < part.length; index++) sums[piece.weights + index]! += part[index]!;
+    }
     const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];
@@ -269,13 +267,12 @@ export const ConvTranspose = defineOp<ConvTransposeAttributes>({
   },
   evaluate: ([x, w, bias], attributes) => {
     const shape = transposedShape(x!.shape, w!.shape, attributes) as Shape;
-    const [input, weight] = [x!.numbers, w!.numbers];
     const map = sizeOf(shape.slice(2));
     const sums = new Float64Array(sizeOf(shape));
     if (bias)
       for (let index = 0; index < sums.length; index++)
         sums[index] = bias.numbers[Math.floor(index / map) % bias.size]!;
-    correlate(shape, w!.shape, attributes.group, convAxes(shape, w!.shape, attributes), spread(sums, input, weight));
+    spread(sums, shape, x!.numbers, w!, attributes);
     const data = allocate(x!.dtype, sums.length) as Float64Array<ArrayBuffer>;
     data.set(sums);
     return [new Tensor(x!.dtype, shape, data)];

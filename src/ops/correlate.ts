@@ -1,6 +1,7 @@
-/** What the convolutions share: their geometry, and the triples of output, input and weight that they multiply. */
+/** What the convolutions share: their geometry, and the matrix products that they are made of. */
 import { StriateError } from "../errors.ts";
 import type { Dimension } from "../graph/value.ts";
+import type { NumberArray } from "../tensor/dtype.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import { slide, tapsOf, type WindowAttributes, type WindowAxis, windowAttributes } from "./window.ts";
 
@@ -43,55 +44,70 @@ export function convGeometry(
   return slide(subject, x.slice(2), kernel, attributes);
 }
 
-/** The positions of a map at which one element of a kernel meets the input, and where in the input's map. */
-export interface Meetings {
-  readonly outputs: Int32Array;
-  readonly inputs: Int32Array;
+/** A part of a convolution that is a matrix product: some positions of one image, and the channels of one group. */
+export interface Piece {
+  /** The output's part: [filters, positions], the positions side by side and each filter a map further. */
+  readonly output: { readonly at: number; readonly strides: readonly [number, number] };
+  /** The weights' part: [filters, elements of a patch], row-major, starting here. */
+  readonly weights: number;
+  readonly filters: number;
+  readonly positions: number;
+  /** Elements of a patch: channels by kernel. */
+  readonly elements: number;
+  /** The patches of an input under the kernel, [positions, elements]; zeros on padding. */
+  gather(input: NumberArray): Float64Array<ArrayBuffer>;
+  /** Adds patches back to where they were cut from. */
+  scatter(patches: Float64Array, into: Float64Array): void;
 }
+
+/** The most numbers in the patches of one piece: they stay in cache. */
+const largestPatches = 2 ** 17;
 
 /**
- * Visits every product of a grouped convolution: for each output map and each input map that it sees
- * `visit(output, input, weight, kernel)`, with the flat offsets of the maps into y and x and of the kernel into w, and
- * for each element of the kernel what it meets. Forward, input gradient and weight gradient are the same products, read
- * in three ways.
+ * The matrix products that a grouped convolution is made of (chapter, Algorithm 1). Forward, output = weights patches^T;
+ * the gradient of the weights is output patches, that of the patches output^T weights.
  */
-export function correlate(
-  x: Shape,
-  w: Shape,
-  group: number,
-  axes: readonly WindowAxis[],
-  visit: (output: number, input: number, weight: number, kernel: readonly Meetings[]) => void,
-): void {
-  const kernel = meetingsOf(axes);
-  const positions = axes.reduce((size, { output }) => size * output, 1);
-  const [batch, channels, filters, groupChannels] = [x[0]!, x[1]!, w[0]!, w[1]!];
-  const inputMap = sizeOf(x.slice(2));
-  const groupFilters = filters / group;
-  for (let image = 0; image < batch; image++)
-    for (let filter = 0; filter < filters; filter++)
-      for (let channel = 0; channel < groupChannels; channel++) {
-        const from = (image * channels + Math.floor(filter / groupFilters) * groupChannels + channel) * inputMap;
-        const weight = (filter * groupChannels + channel) * kernel.length;
-        visit((image * filters + filter) * positions, from, weight, kernel);
-      }
-}
-
-/** For each element of a kernel, what it meets. */
-function meetingsOf(axes: readonly WindowAxis[]): Meetings[] {
+export function* pieces(x: Shape, w: Shape, group: number, axes: readonly WindowAxis[]): Generator<Piece> {
   const taps = tapsOf(axes);
-  const size = axes.reduce((product, { kernel }) => product * kernel, 1);
-  const counts = new Int32Array(size);
-  for (const element of taps.kernel) counts[element]!++;
-  const kernel = Array.from(counts, (count) => ({ outputs: new Int32Array(count), inputs: new Int32Array(count) }));
-  counts.fill(0);
-  for (let position = 0; position < taps.starts.length - 1; position++)
-    for (let tap = taps.starts[position]!; tap < taps.starts[position + 1]!; tap++) {
-      const element = taps.kernel[tap]!;
-      const place = counts[element]!++;
-      kernel[element]!.outputs[place] = position;
-      kernel[element]!.inputs[place] = taps.input[tap]!;
-    }
-  return kernel;
+  const total = taps.starts.length - 1;
+  const [batch, channels, filters, groupChannels] = [x[0]!, x[1]!, w[0]!, w[1]!];
+  const [inputMap, kernelMap] = [sizeOf(x.slice(2)), sizeOf(w.slice(2))];
+  const elements = groupChannels * kernelMap;
+  const groupFilters = filters / group;
+  const most = Math.max(1, Math.floor(largestPatches / elements));
+  for (let image = 0; image < batch; image++)
+    for (let part = 0; part < group; part++)
+      for (let first = 0; first < total; first += most) {
+        const positions = Math.min(most, total - first);
+        const from = (image * channels + part * groupChannels) * inputMap;
+        const each = (visit: (input: number, patch: number) => void) => {
+          for (let channel = 0; channel < groupChannels; channel++)
+            for (let position = 0; position < positions; position++) {
+              const [map, row] = [from + channel * inputMap, position * elements + channel * kernelMap];
+              const end = taps.starts[first + position + 1]!;
+              for (let tap = taps.starts[first + position]!; tap < end; tap++)
+                visit(map + taps.input[tap]!, row + taps.kernel[tap]!);
+            }
+        };
+        yield {
+          output: { at: (image * filters + part * groupFilters) * total + first, strides: [total, 1] },
+          weights: part * groupFilters * elements,
+          filters: groupFilters,
+          positions,
+          elements,
+          gather: (input) => {
+            const patches = new Float64Array(positions * elements);
+            each((at, to) => {
+              patches[to] = input[at]!;
+            });
+            return patches;
+          },
+          scatter: (patches, into) =>
+            each((at, to) => {
+              into[at]! += patches[to]!;
+            }),
+        };
+      }
 }
 
 /** The known geometry of a convolution node or of one of its gradients. */

@@ -2,47 +2,17 @@
 import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
-import { allocate, type NumberArray } from "../tensor/dtype.ts";
+import { allocate } from "../tensor/dtype.ts";
 import { broadcastStrides, formatShape, offsets, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { broadcastShapes, broadcastTensorShapes, sumTo } from "./core/broadcast.ts";
 import { add, mul } from "./core/elementwise.ts";
 import { transpose } from "./core/shape.ts";
+import { product } from "./product.ts";
 
 function checkTypes(subject: string, a: Value, b: Value): void {
   if (a.dtype !== b.dtype)
     throw new StriateError({ subject, found: `${a.dtype} by ${b.dtype}`, expected: "one element type" });
-}
-
-/** A matrix among numbers: where it starts, and how far apart its rows and its columns are. */
-interface Matrix {
-  readonly numbers: NumberArray;
-  readonly at: number;
-  readonly strides: readonly [number, number];
-}
-
-/** The product of an m x k and a k x n matrix, row by row; memory is read in the order in which it lies. */
-function product(left: Matrix, right: Matrix, [rows, inner, columns]: readonly [number, number, number]): Float64Array {
-  const sums = new Float64Array(rows * columns);
-  const [a, b] = [left.numbers, right.numbers];
-  const [down, across] = right.strides;
-  for (let row = 0; row < rows; row++) {
-    const [from, to] = [left.at + row * left.strides[0], row * columns];
-    if (down === 1)
-      for (let column = 0; column < columns; column++) {
-        const start = right.at + column * across;
-        let sum = 0;
-        for (let k = 0; k < inner; k++) sum += a[from + k * left.strides[1]]! * b[start + k]!;
-        sums[to + column] = sum;
-      }
-    else
-      for (let k = 0; k < inner; k++) {
-        const factor = a[from + k * left.strides[1]]!;
-        const start = right.at + k * down;
-        for (let column = 0; column < columns; column++) sums[to + column]! += factor * b[start + column * across]!;
-      }
-  }
-  return sums;
 }
 
 /**
