@@ -28,11 +28,13 @@ const runSeconds = 0.05;
 const random = new Random(1, "operators");
 const noise = Float32Array.from({ length: 1 << 16 }, () => random.normal());
 
-/** Numbers that are no pattern to the arithmetic; statistics must not be negative. */
-const drawn = (name: string, shape: readonly number[]): Tensor => {
-  const data = Float32Array.from({ length: sizeOf(shape) }, (_, index) => noise[(index * 7919) % noise.length]!);
+/** Noise, the same over and over where it is long; variances are above 0. */
+function drawn(name: string, shape: readonly number[]): Tensor {
+  const data = new Float32Array(sizeOf(shape));
+  for (let start = 0; start < data.length; start += noise.length)
+    data.set(noise.subarray(0, data.length - start), start);
   return new Tensor("float32", shape, name === "variance" ? data.map((value) => value * value + 0.5) : data);
-};
+}
 
 /**
  * Our program: the operands are variables, which stay where they are from run to run as a network's activations do, and
@@ -163,6 +165,7 @@ export async function operatorsPart(): Promise<PartResult> {
   try {
     for (const family of families) {
       const measured = [];
+      process.stderr.write(`${family.title}: ${family.jobs.length} shapes\n`);
       for (const job of family.jobs) measured.push(await measure(job, python, call));
       ratios.push(...ratiosOf(family, measured));
       const heading = [family.title, "network", "ours", "PyTorch", "its layout", "speed", "lowered to"];
