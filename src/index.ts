@@ -41,6 +41,7 @@ export {
   type Variable,
 } from "./graph/value.ts";
 export { type CatalogEntry, catalog, catalogEntry } from "./models/catalog.ts";
+export { type FullyConvolutionalOptions, fullyConvolutional } from "./models/fully-convolutional.ts";
 export { type LeNetOptions, lenet5 } from "./models/lenet.ts";
 export { linesNetwork } from "./models/lines.ts";
 export { type LoadOptions, load, Model, type ModelParts } from "./models/model.ts";
