@@ -65,6 +65,8 @@ export {
   constantRate,
   cosineDecay,
   oneCycle,
+  type PlateauOptions,
+  plateauDecay,
   type Schedule,
   type ScheduleName,
   stepDecay,

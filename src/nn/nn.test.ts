@@ -12,7 +12,16 @@ import { dropout } from "./dropout.ts";
 import { heNormal, heUniform, type Initialiser, xavierNormal, xavierUniform } from "./initialisers.ts";
 import { flatten, linear } from "./linear.ts";
 import { averagePool2d, globalAveragePool, maxPool2d } from "./pooling.ts";
-import { constantRate, cosineDecay, oneCycle, scheduleOf, stepDecay, warmCosine } from "./schedules.ts";
+import {
+  constantRate,
+  cosineDecay,
+  oneCycle,
+  plateauDecay,
+  type Schedule,
+  scheduleOf,
+  stepDecay,
+  warmCosine,
+} from "./schedules.ts";
 import { type Layer, Scope, sequential, shared } from "./scope.ts";
 
 function build(layer: Layer, input: readonly number[]) {
@@ -164,6 +173,18 @@ describe("schedules", () => {
     expect([0, 5, 10, 55, 100].map((step) => warm(step, 100))).toEqual([1e-3, 0.5, 1, expect.closeTo(0.5, 12), 1e-3]);
     expect(() => scheduleOf("linear" as "cosine")).toThrow('schedule: found "linear"; expected one of constant, step,');
   });
+});
+
+test("the rate falls at plateaus of the loss as PyTorch's does", () => {
+  const losses = [3, 2, 1.9999, 2.5, 1, 1.2, 0.99995, 1.1, 0.5, 0.6, 0.7, 0.4999, 0.49996, 0.6];
+  const rates = (schedule: Schedule) => losses.map((_, epoch) => schedule(0, 1, losses.slice(0, epoch + 1)));
+  const powers = (base: number, ...exponents: readonly number[]) => exponents.map((each) => base ** each);
+  expect(rates(plateauDecay({ patience: 2 }))).toEqual(powers(0.1, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4));
+  expect(rates(plateauDecay({ factor: 0.5 }))).toEqual(powers(0.5, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1));
+  expect(rates(plateauDecay({ patience: 1 }))).toEqual(powers(0.1, 0, 0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 7, 8, 9));
+  expect(plateauDecay()(0, 1)).toBe(1);
+  expect(() => plateauDecay({ patience: 0 })).toThrow("plateauDecay: found patience 0; expected a whole number");
+  expect(() => plateauDecay({ factor: 0 })).toThrow("plateauDecay: found factor 0; expected a number above 0.");
 });
 
 const shapesOf = (tensors: ReadonlyMap<string, Tensor>) => [...tensors.values()].map(({ shape }) => shape);

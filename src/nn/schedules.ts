@@ -1,8 +1,12 @@
 /** Schedules: the learning rate at each step, as a factor of the base rate. */
 import { StriateError } from "../errors.ts";
+import { notNegative, positive, wholeNumber } from "./options.ts";
 
-/** The factor at step `step` (from 0) of `steps`. */
-export type Schedule = (step: number, steps: number) => number;
+/**
+ * The factor at step `step` (from 0) of `steps`, after epochs of these losses: those measured on the validation's images,
+ * or trained on where there is no validation.
+ */
+export type Schedule = (step: number, steps: number, losses?: readonly number[]) => number;
 
 /** The base rate throughout. */
 export const constantRate = (): Schedule => () => 1;
@@ -43,9 +47,48 @@ export const warmCosine =
     return Math.max(floor, factor);
   };
 
+export interface PlateauOptions {
+  /** The epochs without improvement after which the rate changes, 3 by default. */
+  readonly patience?: number;
+  /** Of the rate before, 0.1 by default. */
+  readonly factor?: number;
+  /** The part of the best loss by which one must be below it to be an improvement; 1e-4 by default. */
+  readonly threshold?: number;
+}
+
+/**
+ * Multiplied by `factor` each time that the loss has not improved for `patience` epochs, which are then counted anew.
+ * A. Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NeurIPS 2012.
+ *
+ * @example
+ * import { fit, linesData, linesNetwork, plateauDecay } from "striate";
+ *
+ * const data = linesData({ seed: 1, split: "train", count: 32 });
+ * await fit(linesNetwork(), data, { epochs: 2, schedule: plateauDecay({ patience: 1 }), seed: 1 }).result;
+ */
+export function plateauDecay({ patience = 3, factor = 0.1, threshold = 1e-4 }: PlateauOptions = {}): Schedule {
+  wholeNumber("plateauDecay", "patience", patience);
+  positive("plateauDecay", "factor", factor);
+  notNegative("plateauDecay", "threshold", threshold);
+  return (_step, _steps, losses = []) => {
+    let best: number | undefined;
+    let [waited, plateaus] = [0, 0];
+    for (const loss of losses) {
+      const isBetter = best === undefined || loss < best - threshold * Math.abs(best);
+      if (isBetter) best = loss;
+      waited = isBetter ? 0 : waited + 1;
+      if (waited < patience) continue;
+      plateaus++;
+      waited = 0;
+    }
+    return factor ** plateaus;
+  };
+}
+
 const schedules = {
   constant: constantRate,
   step: stepDecay,
+  plateau: plateauDecay,
   cosine: cosineDecay,
   "warm-cosine": warmCosine,
   "one-cycle": oneCycle,

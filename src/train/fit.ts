@@ -164,9 +164,10 @@ async function train(
   for (let epoch = 1; epoch <= epochs && !signal.aborted; epoch++) {
     const epochStart = performance.now();
     let [lossSum, correct, made] = [0, 0, 0];
+    const losses = history.map((each) => each.validation?.loss ?? each.loss);
     const order = batches(data, { size: batchSize, shuffle: true, seed, epoch, lastPartial, augment });
     for await (const { batch, outputs, learningRate } of ahead(order, (batch) => {
-      const learningRate = base * schedule(step++, steps);
+      const learningRate = base * schedule(step++, steps, losses);
       return {
         learningRate,
         outputs: program.run({

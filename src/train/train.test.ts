@@ -15,6 +15,7 @@ import { flatten, linear } from "../nn/linear.ts";
 import { batchNorm } from "../nn/normalisation.ts";
 import { adam, sgd } from "../nn/optimisers.ts";
 import { globalAveragePool } from "../nn/pooling.ts";
+import { plateauDecay, type Schedule } from "../nn/schedules.ts";
 import { Scope, sequential } from "../nn/scope.ts";
 import { mul } from "../ops/core/elementwise.ts";
 import { Random } from "../tensor/random.ts";
@@ -225,6 +226,30 @@ describe("fit's options", () => {
     const last = await meanOf();
     expect(Math.abs(last)).toBeGreaterThan(1e-4);
     expect((await meanOf(0.75)) / last).toBeCloseTo(0.25, 5);
+  });
+
+  test("the rate is divided where the loss has come to a plateau, the same way each time", async () => {
+    const rate = 1e-12;
+    const run = fit(small, halves(8), { epochs: 5, batchSize: 4, schedule: "plateau", learningRate: rate });
+    const rates = (await collect(run)).flatMap((event) => (event.kind === "step" ? event.learningRate : []));
+    expect(rates).toEqual([...new Array(8).fill(rate), 0.1 * rate, 0.1 * rate]);
+    const options: FitOptions = { epochs: 4, schedule: plateauDecay({ patience: 1, threshold: 0.5 }), seed: 3 };
+    const [a, b] = [await fit(small, halves(8), options).result, await fit(small, halves(8), options).result];
+    expect(a.model.variables).toEqual(b.model.variables);
+  });
+
+  test.each([
+    ["those of training", undefined],
+    ["the validation's, where there is one", halves(4)],
+  ])("schedules see the epochs' losses: %s", async (_, validation) => {
+    const seen: (readonly number[])[] = [];
+    const schedule: Schedule = (_step, _steps, losses) => {
+      seen.push(losses!);
+      return 1;
+    };
+    const { history } = await fit(small, halves(8), { epochs: 3, batchSize: 4, validation, schedule }).result;
+    const losses = history.map((each) => (validation ? each.validation!.loss : each.loss));
+    expect(seen).toEqual([0, 0, 1, 1, 2, 2].map((epochs) => losses.slice(0, epochs)));
   });
 
   test("the last partial batch is dropped or padded", async () => {
