@@ -7,7 +7,7 @@ import { conv2d } from "../nn/convolution.ts";
 import { dropout } from "../nn/dropout.ts";
 import { flatten, linear } from "../nn/linear.ts";
 import { batchNorm } from "../nn/normalisation.ts";
-import { averagePool2d, globalAveragePool, maxPool2d } from "../nn/pooling.ts";
+import { averagePool2d, globalAveragePool, globalMaxPool, maxPool2d } from "../nn/pooling.ts";
 import { type Layer, sequential } from "../nn/scope.ts";
 import { slice } from "../ops/core/arrange.ts";
 import { add, mul } from "../ops/core/elementwise.ts";
@@ -162,6 +162,7 @@ describe("fullyConvolutional", () => {
       sequential({ ...body, flatten: flatten(), bn: batchNorm(), ...head }),
       "BatchNormalization of flattened maps",
     );
+    refused(sequential({ ...body, pool: globalMaxPool(), ...head }), "maps that are of one size for every image");
     const open = Model.build(sequential({ ...body, pool: globalAveragePool(), ...head }), {
       name: "net",
       input: [1, "height", "width"],

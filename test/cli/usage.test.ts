@@ -68,7 +68,7 @@ describe("bad usage ends in 2", () => {
     ["--weight-decay", "-1", "Expected a number of at least 0."],
     ["--validation", "2", "Expected a number between 0 and 1, such as 0.1, or data, such as folder:DIR."],
     ["--optimizer", "magic", "Allowed choices are sgd, adam, adamw, rmsprop, adagrad."],
-    ["--schedule", "never", "Allowed choices are constant, step, cosine, warm-cosine, one-cycle."],
+    ["--schedule", "never", "Allowed choices are constant, step, plateau, cosine, warm-cosine, one-cycle."],
   ])("striate train %s %s", async (option, value, message) => {
     const { code, said } = await striate(...needed, option, value);
     expect(said).toContain(`argument '${value}' is invalid. ${message} See striate train --help.`);
