@@ -1,6 +1,6 @@
 /**
  * What Striate asks of oneDNN, whichever version of its C interface is there. Handles and addresses are numbers; whatever
- * is made here lives until `close`. https://oneapi-src.github.io/oneDNN/
+ * is made here lives as long as the thread. https://oneapi-src.github.io/oneDNN/
  */
 import { StriateError } from "../../errors.ts";
 import type { NativeLibrary, NativeType } from "../../platform/native-terms.ts";
@@ -162,6 +162,22 @@ export abstract class Dnnl {
     const { buffer, address } = this.buffer(4 * values.length);
     new Float32Array(buffer).set(values);
     return address;
+  }
+
+  protected addressOfForm = (form: Form | undefined): number => (form ? this.describe(form).address : 0);
+
+  /** Strides, dilations (counted from 0) and padding, as both versions take them. */
+  protected slide = ({ strides, dilations, before, after }: Slide): number[] => [
+    this.axes(strides),
+    this.axes(dilations.map((dilation) => dilation - 1)),
+    this.axes(before),
+    this.axes(after),
+  ];
+
+  /** The same, with the kernel's lengths after the strides. */
+  protected window(given: PoolingForms): number[] {
+    const [strides, ...rest] = this.slide(given);
+    return [strides!, this.axes(given.kernel), ...rest];
   }
 
   abstract describe(form: Form): Description;

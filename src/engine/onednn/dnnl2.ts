@@ -89,15 +89,6 @@ export class Dnnl2 extends Dnnl {
     return address;
   }
 
-  #address = (form: Form | undefined): number => (form ? this.describe(form).address : 0);
-
-  #slide = ({ strides, dilations, before, after }: ConvolutionForms): number[] => [
-    this.axes(strides),
-    this.axes(dilations.map((dilation) => dilation - 1)),
-    this.axes(before),
-    this.axes(after),
-  ];
-
   #convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
     const { source, weights, bias, result, training } = given;
     const operation = this.#filled(
@@ -107,8 +98,8 @@ export class Dnnl2 extends Dnnl {
       [
         training ? propagation.training : propagation.inference,
         direct,
-        ...[source, weights, bias, result].map(this.#address),
-        ...this.#slide(given),
+        ...[source, weights, bias, result].map(this.addressOfForm),
+        ...this.slide(given),
       ],
     );
     return this.#descriptor(operation, postOps);
@@ -123,7 +114,7 @@ export class Dnnl2 extends Dnnl {
       bytes.convolution,
       "dnnl_dilated_convolution_backward_data_desc_init",
       ["int", ...pointers(7)],
-      [direct, ...[given.source, given.weights, given.result].map(this.#address), ...this.#slide(given)],
+      [direct, ...[given.source, given.weights, given.result].map(this.addressOfForm), ...this.slide(given)],
     );
     return this.primitive(this.#descriptor(operation, [], this.#convolution({ ...given, training: true })));
   }
@@ -133,7 +124,11 @@ export class Dnnl2 extends Dnnl {
       bytes.convolution,
       "dnnl_dilated_convolution_backward_weights_desc_init",
       ["int", ...pointers(8)],
-      [direct, ...[given.source, given.weights, given.bias, given.result].map(this.#address), ...this.#slide(given)],
+      [
+        direct,
+        ...[given.source, given.weights, given.bias, given.result].map(this.addressOfForm),
+        ...this.slide(given),
+      ],
     );
     return this.primitive(this.#descriptor(operation, [], this.#convolution({ ...given, training: true })));
   }
@@ -147,20 +142,12 @@ export class Dnnl2 extends Dnnl {
       [
         training ? propagation.training : propagation.inference,
         poolingKinds[algorithm],
-        ...[source, result].map(this.#address),
-        ...this.#window(given),
+        ...[source, result].map(this.addressOfForm),
+        ...this.window(given),
       ],
     );
     return this.#descriptor(operation);
   }
-
-  #window = ({ strides, kernel, dilations, before, after }: PoolingForms): number[] => [
-    this.axes(strides),
-    this.axes(kernel),
-    this.axes(dilations.map((dilation) => dilation - 1)),
-    this.axes(before),
-    this.axes(after),
-  ];
 
   pooling(given: PoolingForms): Primitive {
     return this.primitive(this.#pooling(given));
@@ -171,7 +158,7 @@ export class Dnnl2 extends Dnnl {
       bytes.pooling,
       "dnnl_pooling_v2_backward_desc_init",
       ["int", ...pointers(7)],
-      [poolingKinds[given.algorithm], ...[given.source, given.result].map(this.#address), ...this.#window(given)],
+      [poolingKinds[given.algorithm], ...[given.source, given.result].map(this.addressOfForm), ...this.window(given)],
     );
     return this.primitive(this.#descriptor(operation, [], this.#pooling({ ...given, training: true })));
   }
@@ -184,7 +171,7 @@ export class Dnnl2 extends Dnnl {
       ["int", pointer, "float", "uint"],
       [
         given.given ? propagation.inference : propagation.training,
-        this.#address(source),
+        this.addressOfForm(source),
         epsilon,
         this.normalisationFlagsOf(given),
       ],
@@ -202,7 +189,13 @@ export class Dnnl2 extends Dnnl {
       bytes.normalisation,
       "dnnl_batch_normalization_backward_desc_init",
       ["int", pointer, pointer, "float", "uint"],
-      [propagation.backward, this.#address(source), this.#address(source), epsilon, this.normalisationFlagsOf(given)],
+      [
+        propagation.backward,
+        this.addressOfForm(source),
+        this.addressOfForm(source),
+        epsilon,
+        this.normalisationFlagsOf(given),
+      ],
     );
     return this.primitive(this.#descriptor(operation, [], this.#normalisation(given)));
   }
@@ -212,7 +205,7 @@ export class Dnnl2 extends Dnnl {
       bytes.elementwise,
       "dnnl_eltwise_forward_desc_init",
       ["int", "int", pointer, "float", "float"],
-      [propagation.inference, this.elementwiseKinds[algorithm], this.#address(form), alpha, beta],
+      [propagation.inference, this.elementwiseKinds[algorithm], this.addressOfForm(form), alpha, beta],
     );
     return this.primitive(this.#descriptor(operation, postOps));
   }
@@ -222,13 +215,13 @@ export class Dnnl2 extends Dnnl {
       bytes.elementwise,
       "dnnl_eltwise_forward_desc_init",
       ["int", "int", pointer, "float", "float"],
-      [propagation.training, differentiated[algorithm], this.#address(form), alpha, beta],
+      [propagation.training, differentiated[algorithm], this.addressOfForm(form), alpha, beta],
     );
     const operation = this.#filled(
       bytes.elementwise,
       "dnnl_eltwise_backward_desc_init",
       ["int", pointer, pointer, "float", "float"],
-      [differentiated[algorithm], this.#address(form), this.#address(form), alpha, beta],
+      [differentiated[algorithm], this.addressOfForm(form), this.addressOfForm(form), alpha, beta],
     );
     return this.primitive(this.#descriptor(operation, [], this.#descriptor(forward)));
   }
@@ -238,7 +231,7 @@ export class Dnnl2 extends Dnnl {
       bytes.softmax,
       "dnnl_softmax_v2_forward_desc_init",
       ["int", "int", pointer, pointer, "int"],
-      [propagation.inference, softmaxKinds[kind], this.#address(form), this.#address(form), axis],
+      [propagation.inference, softmaxKinds[kind], this.addressOfForm(form), this.addressOfForm(form), axis],
     );
     return this.primitive(this.#descriptor(operation));
   }
@@ -248,7 +241,7 @@ export class Dnnl2 extends Dnnl {
       bytes.resampling,
       "dnnl_resampling_forward_desc_init",
       ["int", "int", pointer, pointer, pointer],
-      [propagation.inference, resamplingKinds[kind], 0, this.#address(source), this.#address(result)],
+      [propagation.inference, resamplingKinds[kind], 0, this.addressOfForm(source), this.addressOfForm(result)],
     );
     return this.primitive(this.#descriptor(operation));
   }
@@ -258,7 +251,7 @@ export class Dnnl2 extends Dnnl {
       bytes.binary,
       "dnnl_binary_desc_init",
       ["int", ...pointers(3)],
-      [binaryKinds[algorithm], ...[first, second, result].map(this.#address)],
+      [binaryKinds[algorithm], ...[first, second, result].map(this.addressOfForm)],
     );
     return this.primitive(this.#descriptor(operation, postOps));
   }
@@ -268,7 +261,7 @@ export class Dnnl2 extends Dnnl {
       bytes.matmul,
       "dnnl_matmul_desc_init",
       pointers(4),
-      [first, second, bias, result].map(this.#address),
+      [first, second, bias, result].map(this.addressOfForm),
     );
     return this.primitive(this.#descriptor(operation, postOps));
   }
@@ -278,7 +271,7 @@ export class Dnnl2 extends Dnnl {
       bytes.reduction,
       "dnnl_reduction_desc_init",
       ["int", pointer, pointer, "float", "float"],
-      [reductionKinds[algorithm], this.#address(source), this.#address(result), 0, 0],
+      [reductionKinds[algorithm], this.addressOfForm(source), this.addressOfForm(result), 0, 0],
     );
     return this.primitive(this.#descriptor(operation));
   }

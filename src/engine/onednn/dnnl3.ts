@@ -72,15 +72,6 @@ export class Dnnl3 extends Dnnl {
     );
   }
 
-  #address = (form: Form | undefined): number => (form ? this.describe(form).address : 0);
-
-  #slide = ({ strides, dilations, before, after }: ConvolutionForms): number[] => [
-    this.axes(strides),
-    this.axes(dilations.map((dilation) => dilation - 1)),
-    this.axes(before),
-    this.axes(after),
-  ];
-
   #convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
     const { source, weights, bias, result, training } = given;
     return this.#descriptor(
@@ -89,8 +80,8 @@ export class Dnnl3 extends Dnnl {
       [
         training ? propagation.training : propagation.inference,
         direct,
-        ...[source, weights, bias, result].map(this.#address),
-        ...this.#slide(given),
+        ...[source, weights, bias, result].map(this.addressOfForm),
+        ...this.slide(given),
       ],
       postOps,
     );
@@ -108,8 +99,8 @@ export class Dnnl3 extends Dnnl {
         ["int", ...pointers(8)],
         [
           direct,
-          ...[source, weights, result].map(this.#address),
-          ...this.#slide(given),
+          ...[source, weights, result].map(this.addressOfForm),
+          ...this.slide(given),
           this.#convolution({ ...given, training: true }),
         ],
       ),
@@ -124,21 +115,13 @@ export class Dnnl3 extends Dnnl {
         ["int", ...pointers(9)],
         [
           direct,
-          ...[source, weights, bias, result].map(this.#address),
-          ...this.#slide(given),
+          ...[source, weights, bias, result].map(this.addressOfForm),
+          ...this.slide(given),
           this.#convolution({ ...given, training: true }),
         ],
       ),
     );
   }
-
-  #window = ({ strides, kernel, dilations, before, after }: PoolingForms): number[] => [
-    this.axes(strides),
-    this.axes(kernel),
-    this.axes(dilations.map((dilation) => dilation - 1)),
-    this.axes(before),
-    this.axes(after),
-  ];
 
   #pooling(given: PoolingForms): Handle {
     const { algorithm, source, result, training } = given;
@@ -148,8 +131,8 @@ export class Dnnl3 extends Dnnl {
       [
         training ? propagation.training : propagation.inference,
         poolingKinds[algorithm],
-        ...[source, result].map(this.#address),
-        ...this.#window(given),
+        ...[source, result].map(this.addressOfForm),
+        ...this.window(given),
       ],
     );
   }
@@ -165,8 +148,8 @@ export class Dnnl3 extends Dnnl {
         ["int", ...pointers(8)],
         [
           poolingKinds[given.algorithm],
-          ...[given.source, given.result].map(this.#address),
-          ...this.#window(given),
+          ...[given.source, given.result].map(this.addressOfForm),
+          ...this.window(given),
           this.#pooling({ ...given, training: true }),
         ],
       ),
@@ -175,7 +158,7 @@ export class Dnnl3 extends Dnnl {
 
   #normalisation(forms: NormalisationForms): Handle {
     const { source, epsilon, given } = forms;
-    const form = this.#address(source);
+    const form = this.addressOfForm(source);
     return this.#descriptor(
       "batch_normalization_forward",
       ["int", pointer, pointer, "float", "uint"],
@@ -188,7 +171,7 @@ export class Dnnl3 extends Dnnl {
   }
 
   normalisationGradient(given: NormalisationForms): Primitive {
-    const form = this.#address(given.source);
+    const form = this.addressOfForm(given.source);
     return this.primitive(
       this.#descriptor(
         "batch_normalization_backward",
@@ -213,7 +196,7 @@ export class Dnnl3 extends Dnnl {
     beta: number,
     postOps?: readonly PostOp[],
   ): Primitive {
-    const form = this.#address(given);
+    const form = this.addressOfForm(given);
     return this.primitive(
       this.#descriptor(
         "eltwise_forward",
@@ -225,7 +208,7 @@ export class Dnnl3 extends Dnnl {
   }
 
   elementwiseGradient(algorithm: Differentiated, given: Form, alpha: number, beta: number): Primitive {
-    const form = this.#address(given);
+    const form = this.addressOfForm(given);
     const forward = this.#descriptor(
       "eltwise_forward",
       ["int", "int", pointer, pointer, "float", "float"],
@@ -241,7 +224,7 @@ export class Dnnl3 extends Dnnl {
   }
 
   softmax(kind: keyof typeof softmaxKinds, given: Form, axis: number): Primitive {
-    const form = this.#address(given);
+    const form = this.addressOfForm(given);
     return this.primitive(
       this.#descriptor(
         "softmax_forward",
@@ -256,7 +239,7 @@ export class Dnnl3 extends Dnnl {
       this.#descriptor(
         "resampling_forward",
         ["int", "int", ...pointers(3)],
-        [propagation.inference, resamplingKinds[kind], 0, this.#address(source), this.#address(result)],
+        [propagation.inference, resamplingKinds[kind], 0, this.addressOfForm(source), this.addressOfForm(result)],
       ),
     );
   }
@@ -266,7 +249,7 @@ export class Dnnl3 extends Dnnl {
       this.#descriptor(
         "binary",
         ["int", ...pointers(3)],
-        [binaryKinds[algorithm], ...[first, second, result].map(this.#address)],
+        [binaryKinds[algorithm], ...[first, second, result].map(this.addressOfForm)],
         postOps,
       ),
     );
@@ -274,7 +257,7 @@ export class Dnnl3 extends Dnnl {
 
   product(first: Form, second: Form, bias: Form | undefined, result: Form, postOps?: readonly PostOp[]): Primitive {
     return this.primitive(
-      this.#descriptor("matmul", pointers(4), [first, second, bias, result].map(this.#address), postOps),
+      this.#descriptor("matmul", pointers(4), [first, second, bias, result].map(this.addressOfForm), postOps),
     );
   }
 
@@ -283,7 +266,7 @@ export class Dnnl3 extends Dnnl {
       this.#descriptor(
         "reduction",
         ["int", pointer, pointer, "float", "float"],
-        [reductionKinds[algorithm], this.#address(source), this.#address(result), 0, 0],
+        [reductionKinds[algorithm], this.addressOfForm(source), this.addressOfForm(result), 0, 0],
       ),
     );
   }
