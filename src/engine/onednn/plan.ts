@@ -195,19 +195,19 @@ export class Plan {
   inOrder(cell: Cell, order: Order): Cell {
     if (cell.order === order) return cell;
     if (isEitherOrder(cell.shape)) return { ...cell, order };
-    return this.#once(cell, order, () => {
-      const result: Cell = { ...cell, order, region: this.#like(cell, bytesOf(cell.dtype, cell.shape)) };
-      const primitive = this.dnnl.reorder(this.dnnl.describe(formOf(cell)), this.dnnl.describe(formOf(result)));
-      this.run(
-        primitive,
-        [
-          [argument.source, cell],
-          [argument.result, result],
-        ],
-        this.#isFixed(cell),
-      );
-      return result;
-    });
+    const region = () => this.#like(cell, bytesOf(cell.dtype, cell.shape));
+    return this.#once(cell, order, () => this.#copied(cell, { ...cell, order, region: region() }));
+  }
+
+  /** Fills a tensor with another's elements, for good where those do not change. */
+  #copied(from: Cell, to: Cell): Cell {
+    const primitive = this.dnnl.reorder(
+      this.dnnl.describe(formOf(from)),
+      to.description ?? this.dnnl.describe(formOf(to)),
+    );
+    const both = [[argument.source, from] as const, [argument.result, to] as const];
+    this.run(primitive, both, this.#isFixed(from));
+    return to;
   }
 
   /** A tensor in a form of the library's choice, made once for every run (or for good, of what does not change). */
@@ -218,19 +218,9 @@ export class Plan {
         other.description && sameShape(other.shape, cell.shape) && this.dnnl.isSame(other.description, description),
     );
     if (known) return known;
-    return this.#once(cell, `packed ${this.#orders.get(cell.region)?.size ?? 0}`, () => {
-      const result: Cell = { ...cell, description, region: this.#like(cell, this.dnnl.bytesOf(description)) };
-      const primitive = this.dnnl.reorder(this.dnnl.describe(formOf(cell)), description);
-      this.run(
-        primitive,
-        [
-          [argument.source, cell],
-          [argument.result, result],
-        ],
-        this.#isFixed(cell),
-      );
-      return result;
-    });
+    const region = () => this.#like(cell, this.dnnl.bytesOf(description));
+    const key = `packed ${this.#orders.get(cell.region)?.size ?? 0}`;
+    return this.#once(cell, key, () => this.#copied(cell, { ...cell, description, region: region() }));
   }
 
   #once(cell: Cell, key: string, make: () => Cell): Cell {
