@@ -20,7 +20,7 @@ export { type FolderOptions, folderDataset } from "./data/folder.ts";
 export { type LinesOptions, linesData } from "./data/lines.ts";
 export { mnist } from "./data/mnist.ts";
 export { pictureTensor } from "./data/picture.ts";
-export type { CompileOptions, Engine, Program, Tensors } from "./engine/engine.ts";
+export type { CompileOptions, Engine, Precision, Program, Tensors } from "./engine/engine.ts";
 export { onednn } from "./engine/onednn/onednn.ts";
 export { ort } from "./engine/ort/ort.ts";
 export { reference } from "./engine/reference.ts";

@@ -11,6 +11,9 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 export type Tensors = ReadonlyMap<string, Tensor>;
 
+/** How numbers are stored and multiplied between a program's inputs and outputs. */
+export type Precision = "float32" | "bfloat16" | "auto";
+
 export interface CompileOptions {
   /** Lengths for named dimensions. Those left out stay open where the engine can run them so. */
   readonly dimensions?: Readonly<Record<string, number>>;
@@ -26,6 +29,12 @@ export interface CompileOptions {
    * most, by default. A graph from an untrusted file can ask for any amount.
    */
   readonly memory?: number;
+  /**
+   * `float32` by default. With `bfloat16` (8 bits of fraction) maps, features and their gradients are stored in half the
+   * bytes and convolved and multiplied so; variables, statistics, losses, sums and updates stay float32. `auto` is bfloat16
+   * where the processor has matrix units for it (AMX) and the engine uses them, float32 otherwise.
+   */
+  readonly precision?: Precision;
 }
 
 const defaultMemory = 2 ** 33;
@@ -90,6 +99,25 @@ export interface Engine {
   /** Stops the engine's threads; its programs cannot run again. */
   close(): Promise<void>;
 }
+
+/** @throws StriateError when an engine of these precisions does not have the one asked for */
+export function checkPrecision(
+  engine: string,
+  known: readonly Precision[],
+  { precision = "float32" }: CompileOptions,
+): void {
+  if (known.includes(precision)) return;
+  const mend = precision === "bfloat16" ? { mend: 'Use the engine "onednn", which has it' } : {};
+  throw new StriateError({
+    subject: `engine "${engine}"`,
+    found: `a precision of ${precision}`,
+    expected: `one of ${known.join(", ")}`,
+    ...mend,
+  });
+}
+
+/** The precisions of an engine that has no bfloat16. */
+export const single: readonly Precision[] = ["float32", "auto"];
 
 /** Checks a tensor against the value it is for; named dimensions take any length. */
 export function checkTensor(subject: string, tensor: Tensor | undefined, value: Value): Tensor {

@@ -1,5 +1,6 @@
 /** What crosses between a program's near end and the thread that runs it. */
 import type { DType, TypedArray } from "../tensor/dtype.ts";
+import type { Precision } from "./engine.ts";
 
 /** A tensor as it crosses between threads. */
 export interface PlainTensor {
@@ -19,6 +20,7 @@ export interface OpenRequest {
   readonly updates: readonly string[];
   readonly outputs: readonly string[];
   readonly finite: readonly string[];
+  readonly precision: Precision;
 }
 
 export interface RunRequest {

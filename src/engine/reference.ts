@@ -7,6 +7,7 @@ import { isFloat } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
   type CompileOptions,
+  checkPrecision,
   checkRead,
   checkTensor,
   checkVariables,
@@ -15,6 +16,7 @@ import {
   MemoryGuard,
   memoryLimit,
   type Program,
+  single,
   type Tensors,
 } from "./engine.ts";
 
@@ -69,6 +71,7 @@ class ReferenceProgram implements Program {
   #halted = false;
 
   constructor(graph: Graph, variables: Tensors, options: CompileOptions) {
+    checkPrecision("reference", single, options);
     this.#graph = options.dimensions ? bind(graph, options.dimensions) : graph;
     this.#memory = new MemoryGuard(this.#graph, memoryLimit(options));
     this.#finite = options.finite ?? [];

@@ -9,6 +9,7 @@ import { coreCount } from "../platform/worker.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import {
   type CompileOptions,
+  checkPrecision,
   checkRead,
   checkTensor,
   checkVariables,
@@ -16,6 +17,7 @@ import {
   type Engine,
   MemoryGuard,
   memoryLimit,
+  type Precision,
   type Program,
   type Tensors,
 } from "./engine.ts";
@@ -72,6 +74,7 @@ class ThreadProgram implements Program {
       updates: this.#graph.updates.map(({ variable }) => variable.source.name),
       outputs: [...this.#graph.outputs.keys()],
       finite: this.#options.finite ?? [],
+      precision: this.#options.precision ?? "float32",
     };
     try {
       await this.#worker.call("open", request);
@@ -145,6 +148,7 @@ export interface FarEnd {
   lower(graph: Graph): Graph;
   /** Whether weights that no run changes are sent with the model, as constants. */
   readonly takesConstants: boolean;
+  readonly precisions: readonly Precision[];
 }
 
 /** Its thread starts with the first program and does not keep a process alive. */
@@ -165,6 +169,7 @@ export class ThreadEngine implements Engine {
   }
 
   async compile(graph: Graph, variables: Tensors, options: CompileOptions = {}): Promise<Program> {
+    checkPrecision(this.name, this.#far.precisions, options);
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
     this.#worker ??= this.#far.start();

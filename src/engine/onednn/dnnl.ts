@@ -117,6 +117,8 @@ export abstract class Dnnl {
   abstract readonly firstPostOp: number;
   /** Whether batch normalisation's gradient asks for the shift, which it does not need. */
   abstract readonly asksForShift: boolean;
+  /** The number of the instruction set that has matrix units for bfloat16. */
+  protected abstract readonly matrixUnits: number;
   protected abstract readonly elementwiseKinds: Readonly<Record<Elementwise, number>>;
   protected abstract readonly normalisationFlags: Readonly<Record<"scale" | "shift" | "relu", number>>;
 
@@ -250,6 +252,12 @@ export abstract class Dnnl {
       workspace: present(query.workspace),
       scratchpad: present(query.scratchpad),
     };
+  }
+
+  /** Whether the library computes bfloat16 with the processor's matrix units (AMX). */
+  hasMatrixUnits(): boolean {
+    const effective = this.library.function("dnnl_get_effective_cpu_isa", "int", [])();
+    return (effective & this.matrixUnits) === this.matrixUnits;
   }
 
   bytesOf({ address }: Description): number {

@@ -47,6 +47,7 @@ const pointers = (count: number): NativeType[] => new Array<NativeType>(count).f
 export class Dnnl2 extends Dnnl {
   readonly firstPostOp = 16384;
   readonly asksForShift = true;
+  protected readonly matrixUnits = 0x3e7;
   protected readonly normalisationFlags = { scale: 8, shift: 16, relu: 4 };
   protected readonly elementwiseKinds = {
     relu: 0x1f,

@@ -32,6 +32,7 @@ const pointers = (count: number): NativeType[] => new Array<NativeType>(count).f
 export class Dnnl3 extends Dnnl {
   readonly firstPostOp = 32768;
   readonly asksForShift = false;
+  protected readonly matrixUnits = 0xfef;
   protected readonly normalisationFlags = { scale: 2, shift: 4, relu: 8 };
   protected readonly elementwiseKinds = {
     relu: 0x20,

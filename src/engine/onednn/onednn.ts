@@ -11,4 +11,5 @@ export const onednn: Engine = new ThreadEngine({
   start: startEngine,
   lower,
   takesConstants: false,
+  precisions: ["float32", "bfloat16", "auto"],
 });

@@ -16,6 +16,7 @@ import {
   type Order,
   type Region,
 } from "./memory.ts";
+import type { Stored } from "./precision.ts";
 
 /** A piece of work: what it touches, and how to do it once everything has its place. */
 export interface Step {
@@ -34,6 +35,7 @@ export const isFloat32 = (...values: readonly (Value | undefined)[]): boolean =>
 
 export class Plan {
   readonly dnnl: Dnnl;
+  readonly precision: Stored;
   /** Steps that only constants and unchanging variables decide: made once. */
   readonly prepared: Step[] = [];
   /** Steps of every run up to the last output, then those of the updates. */
@@ -64,8 +66,9 @@ export class Plan {
   /** Lays out a node before its turn: what it takes must be there. */
   readonly early: (node: Node) => void;
 
-  constructor(dnnl: Dnnl, graph: Graph, rules: ReadonlyMap<object, Rule>) {
+  constructor(dnnl: Dnnl, graph: Graph, rules: ReadonlyMap<object, Rule>, precision: Stored) {
     this.dnnl = dnnl;
+    this.precision = precision;
     this.#changing = new Set(graph.updates.map(({ variable }) => variable.source.name));
     this.#results = new Set(resultsOf(graph));
     this.#used = new Set(this.#results);

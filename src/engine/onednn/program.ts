@@ -6,6 +6,7 @@ import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { Plan } from "./plan.ts";
+import type { Stored } from "./precision.ts";
 
 /** What is computed when: everything is made once, so that a run allocates nothing but what it gives back. */
 export class NativeProgram {
@@ -21,8 +22,8 @@ export class NativeProgram {
   #canRevert = false;
   #halted = false;
 
-  constructor(dnnl: Dnnl, graph: Graph, variables: Tensors, finite: readonly string[]) {
-    this.plan = new Plan(dnnl, graph, rules);
+  constructor(dnnl: Dnnl, graph: Graph, variables: Tensors, finite: readonly string[], precision: Stored = "float32") {
+    this.plan = new Plan(dnnl, graph, rules, precision);
     this.#finite = finite;
     this.#memory = new Memory(dnnl, this.plan.regions);
     this.#prepare = this.plan.prepared.map((step) => step.make(this.#memory));

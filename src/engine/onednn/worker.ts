@@ -10,12 +10,14 @@ import { serve } from "../../platform/worker.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { OpenRequest, PlainTensors, RunAnswer, RunRequest } from "../protocol.ts";
 import { dnnl, useThreads } from "./library.ts";
+import { chosenPrecision, type Stored } from "./precision.ts";
 import { NativeProgram } from "./program.ts";
 
 /** A graph that may have dimensions by name, and a program for the lengths that it ran with last. */
 interface Held {
   readonly graph: Graph;
   readonly finite: readonly string[];
+  readonly precision: Stored;
   variables: ReadonlyMap<string, Tensor>;
   native?: { readonly key: string; readonly program: NativeProgram };
 }
@@ -66,17 +68,22 @@ function programFor(held: Held, feeds: ReadonlyMap<string, Tensor>): NativeProgr
   const key = JSON.stringify(dimensions);
   if (held.native?.key === key) return held.native.program;
   const variables = held.native?.program.read() ?? held.variables;
-  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, held.finite);
+  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, held.finite, held.precision);
   held.native = { key, program };
   return program;
 }
 
 serve({
-  open({ program, model, variables, updates, finite, threads }: OpenRequest): void {
+  open({ program, model, variables, updates, finite, threads, precision: asked }: OpenRequest): void {
     const held = tensors(variables);
-    dnnl();
+    const precision = chosenPrecision(dnnl(), asked);
     useThreads(threads);
-    programs.set(program, { graph: received(model, new Set(held.keys()), updates), finite, variables: held });
+    programs.set(program, {
+      graph: received(model, new Set(held.keys()), updates),
+      finite,
+      precision,
+      variables: held,
+    });
   },
 
   run({ program, feeds, lent }: RunRequest): Moved {

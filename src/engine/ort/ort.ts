@@ -1,7 +1,7 @@
 /** The embedded engine: ONNX Runtime, in a thread of its own, in Node (native) and in the browser (WebAssembly). */
 import { encode } from "../../onnx/encode.ts";
 import type { Peer } from "../../platform/calls.ts";
-import type { Engine } from "../engine.ts";
+import { type Engine, single } from "../engine.ts";
 import type { OpenRequest, PlainTensor, RunAnswer, RunRequest } from "../protocol.ts";
 import { ThreadEngine } from "../thread.ts";
 import { lower } from "./lower.ts";
@@ -20,7 +20,7 @@ async function ask(worker: Peer): Promise<void> {
   const x: PlainTensor = { dtype: "float32", shape: [1, 16, 1, 2], data: input };
   const shared = { program: probing, threads: 1, variables: {}, updates: [], outputs: ["y"], finite: [] };
   try {
-    await worker.call("open", { ...shared, model: encode(graph) } satisfies OpenRequest);
+    await worker.call("open", { ...shared, model: encode(graph), precision: "float32" } satisfies OpenRequest);
     const request: RunRequest = { program: probing, feeds: { x }, lent: [] };
     const { outputs } = (await worker.call("run", request)) as RunAnswer;
     await worker.call("dispose", { program: probing });
@@ -38,4 +38,5 @@ export const ort: Engine = new ThreadEngine({
   ask,
   lower: (graph) => lower(graph, block),
   takesConstants: true,
+  precisions: single,
 });
