@@ -1,10 +1,9 @@
 /** Elements that move: other shapes over the same memory, and copies from one arrangement to another. */
-import { constantOf, type Value } from "../../graph/value.ts";
-import { Concat, Pad, Slice } from "../../ops/core/arrange.ts";
+import type { Value } from "../../graph/value.ts";
 import { Identity } from "../../ops/core/elementwise.ts";
 import { Flatten, Reshape, Squeeze, Transpose, Unsqueeze } from "../../ops/core/shape.ts";
 import { Dropout } from "../../ops/dropout.ts";
-import { normaliseAxis, type Shape, stridesOf } from "../../tensor/shape.ts";
+import { type Shape, stridesOf } from "../../tensor/shape.ts";
 import { argument } from "./dnnl.ts";
 import { type Cell, stridesIn } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
@@ -22,8 +21,8 @@ const same: Rule = (node, plan) => {
   return true;
 };
 
-/** Copies elements of a shape from places that some strides lead to, to those that others do. */
-function copy(
+/** Copies elements of a shape from places that some strides lead to, from a first on, to those that others do. */
+export function copy(
   plan: Plan,
   shape: Shape,
   from: readonly [Cell, readonly number[], number?],
@@ -55,62 +54,6 @@ const transposed: Rule = (node, plan) => {
   return true;
 };
 
-const sliced: Rule = (node, plan) => {
-  const [x, starts, , axes, steps] = node.inputs as [Value, Value, Value, Value?, Value?];
-  const first = constantOf(starts)?.toArray();
-  const along = axes ? constantOf(axes)?.toArray() : first?.map((_, axis) => axis);
-  const by = steps ? constantOf(steps)?.toArray() : first?.map(() => 1);
-  if (!isFloat32(x, node.outputs[0]) || !first || !along || !by || by.some((step) => step < 1)) return false;
-  const source = plan.cell(x);
-  const strides = [...stridesIn(source.order, source.shape)];
-  let offset = 0;
-  along.forEach((given, index) => {
-    const axis = normaliseAxis(given, source.shape.length, "Slice");
-    const length = source.shape[axis]!;
-    const start = first[index]! < 0 ? Math.max(0, first[index]! + length) : Math.min(first[index]!, length);
-    offset += start * strides[axis]!;
-    strides[axis]! *= by[index]!;
-  });
-  const result = plan.output(node, 0, source.order);
-  copy(plan, result.shape, [source, strides, offset], [result, stridesIn(result.order, result.shape)]);
-  return true;
-};
-
-const concatenated: Rule = (node, plan) => {
-  const parts = node.inputs as readonly Value[];
-  if (!isFloat32(...parts)) return false;
-  const { order } = plan.cell(parts[0]!);
-  const cells = parts.map((part) => plan.ordered(part, order));
-  const result = plan.output(node, 0, order);
-  const strides = stridesIn(order, result.shape);
-  const axis = normaliseAxis(node.attributes.axis as number, result.shape.length, "Concat");
-  let offset = 0;
-  for (const cell of cells) {
-    copy(plan, cell.shape, [cell, stridesIn(order, cell.shape)], [result, strides, offset]);
-    offset += cell.shape[axis]! * strides[axis]!;
-  }
-  return true;
-};
-
-/** Zeros all around. */
-const padded: Rule = (node, plan) => {
-  const [x, pads, value, axes] = node.inputs as [Value, Value, Value?, Value?];
-  const widths = constantOf(pads)?.toArray();
-  const filled = value ? constantOf(value)?.item() : 0;
-  if (!isFloat32(x) || !widths || filled !== 0 || axes || node.attributes.mode !== "constant") return false;
-  if (widths.some((width) => width < 0)) return false;
-  const source = plan.cell(x);
-  const result = plan.output(node, 0, source.order);
-  const strides = stridesIn(result.order, result.shape);
-  const offset = strides.reduce((sum, stride, axis) => sum + stride * widths[axis]!, 0);
-  plan.step([result], (memory) => {
-    const view = memory.view(result);
-    return () => view().fill(0 as never);
-  });
-  copy(plan, source.shape, [source, stridesIn(source.order, source.shape)], [result, strides, offset]);
-  return true;
-};
-
 export const arrangementRules: Rules = [
   [Identity, same],
   [Dropout, same],
@@ -119,7 +62,4 @@ export const arrangementRules: Rules = [
   [Squeeze, reshaped],
   [Unsqueeze, reshaped],
   [Transpose, transposed],
-  [Slice, sliced],
-  [Concat, concatenated],
-  [Pad, padded],
 ];

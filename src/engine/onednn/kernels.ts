@@ -2,17 +2,27 @@
 import { arrangementRules } from "./arrangement.ts";
 import { convolutionRules } from "./convolution.ts";
 import { elementwiseRules } from "./elementwise.ts";
+import { functionRules } from "./functions.ts";
+import { joiningRules } from "./joining.ts";
 import { normalisationRules } from "./normalisation.ts";
-import type { Rule } from "./plan.ts";
+import { byRule, type Rule, type Rules } from "./plan.ts";
 import { poolingRules } from "./pooling.ts";
 import { productRules } from "./products.ts";
 
-/** A rule that does not apply gives false: the operator's own loops compute the node. */
-export const rules: ReadonlyMap<object, Rule> = new Map([
+const all: Rules = [
   ...arrangementRules,
   ...convolutionRules,
   ...elementwiseRules,
+  ...joiningRules,
   ...normalisationRules,
   ...poolingRules,
   ...productRules,
-]);
+  ...functionRules,
+];
+
+/** A rule that does not apply gives false: the next one for the operator is asked, and at last its own loops compute the node. */
+export const rules: ReadonlyMap<object, Rule> = all.reduce((known, [op, rule]) => {
+  const earlier = known.get(op);
+  const either: Rule = (node, plan) => byRule(earlier, node, plan) || rule(node, plan);
+  return known.set(op, earlier ? either : rule);
+}, new Map<object, Rule>());

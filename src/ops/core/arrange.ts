@@ -122,7 +122,7 @@ export const Slice = defineOp<None>({
   },
 });
 
-interface SliceRange {
+export interface SliceRange {
   readonly axis: number;
   readonly start: number;
   readonly step: number;
@@ -149,7 +149,8 @@ function unsliced(g: Value, { axis, start, step, count }: SliceRange, length: nu
   return around(transpose(spread, back), axis, start, length - start - count * step);
 }
 
-function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | undefined)[]): SliceRange[] {
+/** What a slice takes along each axis that it shortens. */
+export function sliceRanges(shape: readonly Dimension[], ranges: readonly (Tensor | undefined)[]): SliceRange[] {
   const [starts, ends, axes, steps] = ranges.map((each) => each?.toArray());
   return starts!.flatMap((from, index) => {
     const axis = normaliseAxis(axes?.[index] ?? index, shape.length, "Slice");
@@ -171,7 +172,7 @@ export const slice = (x: Value, range: { axis: number; start: number; end: numbe
   apply(Slice, [x, vector([range.start]), vector([range.end]), vector([range.axis])])[0]!;
 
 /** How many elements come before and after each axis of a padding, from its constant operands. */
-function padAmounts(amounts: Shape, rank: number, axes?: Shape): readonly (readonly [number, number])[] {
+export function padAmounts(amounts: Shape, rank: number, axes?: Shape): readonly (readonly [number, number])[] {
   const padded =
     axes?.map((axis) => normaliseAxis(axis, rank, "Pad")) ?? Array.from({ length: rank }, (_, axis) => axis);
   if (amounts.length !== 2 * padded.length)
@@ -193,7 +194,8 @@ const borders: Readonly<Record<string, (place: number, length: number) => number
   wrap: (place, length) => ((place % length) + length) % length,
 };
 
-const borderPlaces = (mode: string, length: number, before: number, after: number): number[] =>
+/** Where each element of a padded axis comes from, in a mode that repeats what is there. */
+export const borderPlaces = (mode: string, length: number, before: number, after: number): number[] =>
   Array.from({ length: length + before + after }, (_, index) => borders[mode]!(index - before, length));
 
 /** One axis of a tensor by its elements' places. */
