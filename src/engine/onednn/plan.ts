@@ -61,7 +61,7 @@ export class Plan {
   #name = "";
   #chain: Chain | undefined;
   /** Whether what is being laid out depends on nothing that changes from run to run. */
-  #isPreparing = false;
+  isPreparing = false;
   readonly #done = new Set<Node>();
   /** Lays out a node before its turn: what it takes must be there. */
   readonly early: (node: Node) => void;
@@ -89,7 +89,7 @@ export class Plan {
       if (this.#done.has(node)) return;
       this.#done.add(node);
       this.#name = node.scope === "" ? node.op.name : `${node.scope}/${node.op.name}`;
-      if (!this.#by(rules.get(node.op), node)) this.#loop(node);
+      if (!byRule(rules.get(node.op), node, this)) this.#loop(node);
     };
     const visit = (node: Node) => {
       const chain = chains.get(node);
@@ -97,13 +97,13 @@ export class Plan {
       const isInside = (value: Value) =>
         chain?.rest.some((each) => each !== node && each.outputs.includes(value)) ||
         chain?.head.outputs.includes(value);
-      this.#isPreparing =
+      this.isPreparing =
         !(inChains.has(node) && !chain) &&
         operands.every(
           (value) => !value || isInside(value) || (this.isKnown(value) && this.#isFixed(this.cell(value))),
         );
       lay(node, chain);
-      this.#isPreparing = false;
+      this.isPreparing = false;
     };
     const lay = (node: Node, chain: Chain | undefined) => {
       if (!chain) {
@@ -113,7 +113,7 @@ export class Plan {
       const { head, rest } = chain;
       this.#name = [head, ...rest].map(({ op }) => op.name).join("+");
       this.#chain = chain;
-      const isDone = this.#by(rules.get(head.op), head);
+      const isDone = byRule(rules.get(head.op), head, this);
       this.#chain = undefined;
       if (!isDone) for (const each of [head, ...rest]) alone(each);
     };
@@ -128,19 +128,10 @@ export class Plan {
     this.#live();
   }
 
-  #by(rule: Rule | undefined, node: Node): boolean {
-    try {
-      return rule?.(node, this) ?? false;
-    } catch (error) {
-      if (!(error instanceof Unimplemented)) throw error;
-      return false;
-    }
-  }
-
   /** Bytes with a place of their own. */
   region(bytes: number, home: Home = "arena", variable?: string): Region {
     const region: Region = {
-      home: home === "arena" && this.#isPreparing ? "kept" : home,
+      home: home === "arena" && this.isPreparing ? "kept" : home,
       bytes: Math.max(1, bytes),
       ...(variable !== undefined && home !== "kept" && { variable }),
       first: Number.POSITIVE_INFINITY,
@@ -296,7 +287,7 @@ export class Plan {
   }
 
   step(cells: readonly Cell[], make: Step["make"], prepared = false): void {
-    (prepared || this.#isPreparing ? this.prepared : this.steps).push({
+    (prepared || this.isPreparing ? this.prepared : this.steps).push({
       name: this.#name,
       touches: cells.map(({ region }) => region),
       make,
@@ -353,6 +344,16 @@ export class Plan {
     for (const { region } of this.outputs.values()) region.last = this.steps.length;
     for (const { touches } of this.prepared)
       for (const region of touches) if (region.home === "arena") [region.first, region.last] = [0, this.steps.length];
+  }
+}
+
+/** Lays out a node by a rule: false where it does not apply, or where the library refuses. */
+export function byRule(rule: Rule | undefined, node: Node, plan: Plan): boolean {
+  try {
+    return rule?.(node, plan) ?? false;
+  } catch (error) {
+    if (!(error instanceof Unimplemented)) throw error;
+    return false;
   }
 }
 

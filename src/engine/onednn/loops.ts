@@ -1,0 +1,117 @@
+/** Loops of our own over memory: what the library lacks, one pass for each, which allocates nothing. */
+import { dtypes } from "../../tensor/dtype.ts";
+import { type Shape, stridesOf } from "../../tensor/shape.ts";
+import { type Cell, type Memory, stridesIn } from "./memory.ts";
+import type { Plan } from "./plan.ts";
+
+/** One axis of a walk over elements: how many, and how far apart the neighbours of each tensor are. */
+interface Axis {
+  readonly length: number;
+  readonly strides: readonly number[];
+}
+
+/** A tensor's strides along the axes of a shape that it broadcasts to. */
+export function stridesTo({ order, shape: own }: Cell, shape: Shape): number[] {
+  const strides = own.length < 3 ? stridesOf(own) : stridesIn(order, own);
+  const lead = shape.length - own.length;
+  return shape.map((_, axis) => (axis < lead || own[axis - lead] === 1 ? 0 : strides[axis - lead]!));
+}
+
+/** The axes in which a tensor's elements follow one another: those that all tensors walk through alike become one. */
+function walkOf(result: Cell, operands: readonly Cell[]): readonly Axis[] {
+  const { shape, order } = result;
+  const strides = [result, ...operands].map((cell) => stridesTo(cell, shape));
+  const inner = order === "channelsLast" && shape.length > 2 ? 1 : -1;
+  const axes = [...shape.keys()].filter((axis) => axis !== inner && shape[axis] !== 1);
+  if (inner === 1 && shape[1] !== 1) axes.push(1);
+  const walk: Axis[] = [];
+  for (const axis of axes) {
+    const length = shape[axis]!;
+    const here = strides.map((each) => each[axis]!);
+    const outer = walk.at(-1);
+    if (outer?.strides.every((stride, index) => stride === here[index]! * length))
+      walk.splice(-1, 1, { length: outer.length * length, strides: here });
+    else walk.push({ length, strides: here });
+  }
+  return walk.length > 0 ? walk : [{ length: 1, strides: strides.map(() => 0) }];
+}
+
+/** A polynomial, from its highest power down. */
+const polynomial = (factors: readonly number[]): string =>
+  factors.map(String).reduce((sum, each) => `(${sum}) * t + ${each}`);
+
+/** Of |x| < 1, with t = x^2. S. L. Moshier, Cephes, single precision. */
+const nearZero = polynomial([
+  7.853861353153693e-5, -8.010193625184903e-4, 5.188327685732524e-3, -2.685381193529856e-2, 0.1128358514861418,
+  -0.37612625824233, 1.12837916572671,
+]);
+/** Of others, with t = 1 / (1 + |x| / 2). W. H. Press et al., Numerical Recipes, 6.2. */
+const farOff = polynomial([
+  0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368,
+  -1.26551223,
+]);
+
+/** Functions that a loop may call: the error function to 2e-7, and rounding with halves to the even number. */
+const called = `
+const nearZero = (t) => ${nearZero};
+const farOff = (t) => ${farOff};
+function erf(x) {
+  const size = Math.abs(x);
+  if (size < 1) return x * nearZero(x * x);
+  const t = 1 / (1 + size / 2);
+  return Math.sign(x) * (1 - t * Math.exp(farOff(t) - x * x));
+}
+function even(x) {
+  const nearest = Math.round(x);
+  return nearest - x === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
+}`;
+
+const made = new Map<string, (views: readonly (() => unknown)[]) => () => void>();
+
+/**
+ * The text of a loop is made for the tensors that it goes over, so that the compiler knows their types and strides: the
+ * elements of operands are `x0`, `x1` ..., and `lines` may name what is computed of them before the result.
+ */
+function textOf(walk: readonly Axis[], lines: readonly string[], result: string): string {
+  const operands = [...walk[0]!.strides.keys()].slice(1);
+  const isDense = (index: number) => walk.every(({ strides }) => strides[index] === strides[0]);
+  const depthOf = (index: number) => walk.findLastIndex(({ strides }) => strides[index] !== 0);
+  const loaded = (index: number, place: string) => `const x${index - 1} = v${index}[${place}];`;
+  const text = [...walk[0]!.strides.keys()].map((index) => `const v${index} = views[${index}]();`);
+  text.push("let t = 0;");
+  for (const index of operands) if (depthOf(index) < 0) text.push(loaded(index, "0"));
+  for (const [depth, { length, strides }] of walk.entries()) {
+    text.push(`for (let i${depth} = 0; i${depth} < ${length}; i${depth}++) {`);
+    for (const index of operands) {
+      if (strides[index] === 0 || isDense(index)) continue;
+      const outer = walk.findLastIndex((axis, before) => before < depth && axis.strides[index] !== 0);
+      const base = outer < 0 ? "" : `o${index}_${outer} + `;
+      text.push(`const o${index}_${depth} = ${base}i${depth} * ${strides[index]};`);
+      if (depthOf(index) === depth) text.push(loaded(index, `o${index}_${depth}`));
+    }
+  }
+  for (const index of operands) if (depthOf(index) >= 0 && isDense(index)) text.push(loaded(index, "t"));
+  text.push(...lines, `v0[t++] = ${result};`, "}".repeat(walk.length));
+  return `${called}\nreturn () => {\n${text.join("\n")}\n};`;
+}
+
+/**
+ * One pass over a tensor: each element by a text from those of operands (`x0`, `x1` ...) that broadcast to its shape,
+ * whatever the order in which they lie.
+ */
+export function pass(
+  plan: Plan,
+  result: Cell,
+  operands: readonly Cell[],
+  { lines = [], text }: { readonly lines?: readonly string[]; readonly text: string },
+): void {
+  const cells = [result, ...operands];
+  const source = textOf(walkOf(result, operands), lines, text);
+  const key = `${cells.map(({ dtype }) => dtypes[dtype].array.name)}\n${source}`;
+  plan.step(cells, (memory: Memory) => {
+    // Each text is compiled anew: one function for all would know neither what it computes nor of which types.
+    const make = made.get(key) ?? (new Function("views", source) as (views: readonly (() => unknown)[]) => () => void);
+    made.set(key, make);
+    return make(cells.map((cell) => memory.view(cell)));
+  });
+}
