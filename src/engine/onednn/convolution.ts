@@ -12,7 +12,7 @@ import { isFloat32, type Rule, type Rules } from "./plan.ts";
 const grouped = (shape: Shape, group: number): Shape =>
   group === 1 ? shape : [group, shape[0]! / group, ...shape.slice(1)];
 
-function convolutionForms(x: Cell, w: Shape, y: Cell, attributes: ConvAttributes): ConvolutionForms {
+export function convolutionForms(x: Cell, w: Shape, y: Cell, attributes: ConvAttributes): ConvolutionForms {
   const axes = convAxes(x.shape, w, attributes);
   return {
     source: formOf(x),

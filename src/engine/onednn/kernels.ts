@@ -1,6 +1,7 @@
 /** Which primitives compute which operators: docs/engine.md says what was measured. */
 import { arrangementRules } from "./arrangement.ts";
 import { convolutionRules } from "./convolution.ts";
+import { deconvolutionRules } from "./deconvolution.ts";
 import { elementwiseRules } from "./elementwise.ts";
 import { functionRules } from "./functions.ts";
 import { joiningRules } from "./joining.ts";
@@ -12,6 +13,7 @@ import { productRules } from "./products.ts";
 const all: Rules = [
   ...arrangementRules,
   ...convolutionRules,
+  ...deconvolutionRules,
   ...elementwiseRules,
   ...joiningRules,
   ...normalisationRules,
