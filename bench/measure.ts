@@ -41,6 +41,9 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 };
 
+export const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
 /** Makes steps one after the other. @returns the seconds from the end of one to the end of the next */
 export async function timed(steps: number, step: () => Promise<unknown>): Promise<number[]> {
   const seconds = [];
