@@ -12,7 +12,7 @@ export interface Form {
   readonly shape: readonly number[];
   /** Elements from one neighbour to the next along each axis. */
   readonly strides?: readonly number[] | undefined;
-  readonly dtype?: "float32" | "bfloat16";
+  readonly dtype?: "float32" | "bfloat16" | undefined;
 }
 
 /** A memory's form as the library keeps it. */
@@ -180,6 +180,12 @@ export abstract class Dnnl {
   protected window(given: PoolingForms): number[] {
     const [strides, ...rest] = this.slide(given);
     return [strides!, this.axes(given.kernel), ...rest];
+  }
+
+  /** The forward convolution of a gradient, all of one type whichever type the gradient comes out in. */
+  protected forwardOf(given: ConvolutionForms): ConvolutionForms {
+    const { dtype } = given.result;
+    return { ...given, source: { ...given.source, dtype }, weights: { ...given.weights, dtype }, training: true };
   }
 
   abstract describe(form: Form): Description;

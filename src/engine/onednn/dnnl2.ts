@@ -117,7 +117,7 @@ export class Dnnl2 extends Dnnl {
       ["int", ...pointers(7)],
       [direct, ...[given.source, given.weights, given.result].map(this.addressOfForm), ...this.slide(given)],
     );
-    return this.primitive(this.#descriptor(operation, [], this.#convolution({ ...given, training: true })));
+    return this.primitive(this.#descriptor(operation, [], this.#convolution(this.forwardOf(given))));
   }
 
   convolutionWeightGradient(given: ConvolutionForms): Primitive {
@@ -131,7 +131,7 @@ export class Dnnl2 extends Dnnl {
         ...this.slide(given),
       ],
     );
-    return this.primitive(this.#descriptor(operation, [], this.#convolution({ ...given, training: true })));
+    return this.primitive(this.#descriptor(operation, [], this.#convolution(this.forwardOf(given))));
   }
 
   #pooling(given: PoolingForms): Handle {

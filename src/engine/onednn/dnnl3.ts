@@ -102,7 +102,7 @@ export class Dnnl3 extends Dnnl {
           direct,
           ...[source, weights, result].map(this.addressOfForm),
           ...this.slide(given),
-          this.#convolution({ ...given, training: true }),
+          this.#convolution(this.forwardOf(given)),
         ],
       ),
     );
@@ -118,7 +118,7 @@ export class Dnnl3 extends Dnnl {
           direct,
           ...[source, weights, bias, result].map(this.addressOfForm),
           ...this.slide(given),
-          this.#convolution({ ...given, training: true }),
+          this.#convolution(this.forwardOf(given)),
         ],
       ),
     );

@@ -2,6 +2,7 @@
 import { allocate, type DType, dtypes, type TypedArray } from "../../tensor/dtype.ts";
 import { type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import type { Description, Dnnl, Form, Handle } from "./dnnl.ts";
+import type { Stored } from "./precision.ts";
 
 /** How the elements of a tensor follow one another: row-major, or with the channels (axis 1) innermost. */
 export type Order = "plain" | "channelsLast";
@@ -24,6 +25,8 @@ export interface Region {
 /** A tensor in memory. Several may share a region. */
 export interface Cell {
   readonly dtype: DType;
+  /** How its floats are stored: float32, where it is not said. */
+  readonly precision?: Stored;
   readonly shape: Shape;
   readonly order: Order;
   readonly region: Region;
@@ -49,9 +52,14 @@ export function stridesIn(order: Order, shape: Shape): readonly number[] {
 export const isEitherOrder = (shape: Shape): boolean =>
   shape.length < 3 || shape[1] === 1 || shape.slice(2).every((length) => length === 1);
 
-export const formOf = ({ shape, order }: Cell): Form => ({ shape, strides: stridesIn(order, shape) });
+export const formOf = ({ shape, order, precision }: Cell): Form => ({
+  shape,
+  strides: stridesIn(order, shape),
+  dtype: precision,
+});
 
-export const bytesOf = (dtype: DType, shape: Shape): number => dtypes[dtype].array.BYTES_PER_ELEMENT * sizeOf(shape);
+export const bytesOf = (dtype: DType, shape: Shape, precision: Stored = "float32"): number =>
+  (precision === "bfloat16" ? 2 : dtypes[dtype].array.BYTES_PER_ELEMENT) * sizeOf(shape);
 
 /**
  * Gives every region of the arena a place that no other region which lives at the same time has: the largest first, each

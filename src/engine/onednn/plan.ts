@@ -16,7 +16,7 @@ import {
   type Order,
   type Region,
 } from "./memory.ts";
-import type { Stored } from "./precision.ts";
+import { type Halves, halvesOf, type Stored } from "./precision.ts";
 
 /** A piece of work: what it touches, and how to do it once everything has its place. */
 export interface Step {
@@ -35,7 +35,9 @@ export const isFloat32 = (...values: readonly (Value | undefined)[]): boolean =>
 
 export class Plan {
   readonly dnnl: Dnnl;
-  readonly precision: Stored;
+  /** How the node that is being laid out is to be computed; a rule that heeds it gives the node's values in it. */
+  precision: Stored = "float32";
+  readonly #halves: Halves | undefined;
   /** Steps that only constants and unchanging variables decide: made once. */
   readonly prepared: Step[] = [];
   /** Steps of every run up to the last output, then those of the updates. */
@@ -68,7 +70,7 @@ export class Plan {
 
   constructor(dnnl: Dnnl, graph: Graph, rules: ReadonlyMap<object, Rule>, precision: Stored) {
     this.dnnl = dnnl;
-    this.precision = precision;
+    this.#halves = precision === "bfloat16" ? halvesOf(graph) : undefined;
     this.#changing = new Set(graph.updates.map(({ variable }) => variable.source.name));
     this.#results = new Set(resultsOf(graph));
     this.#used = new Set(this.#results);
@@ -89,7 +91,7 @@ export class Plan {
       if (this.#done.has(node)) return;
       this.#done.add(node);
       this.#name = node.scope === "" ? node.op.name : `${node.scope}/${node.op.name}`;
-      if (!byRule(rules.get(node.op), node, this)) this.#loop(node);
+      if (!this.#by(rules.get(node.op), node)) this.#loop(node);
     };
     const visit = (node: Node) => {
       const chain = chains.get(node);
@@ -100,7 +102,7 @@ export class Plan {
       this.isPreparing =
         !(inChains.has(node) && !chain) &&
         operands.every(
-          (value) => !value || isInside(value) || (this.isKnown(value) && this.#isFixed(this.cell(value))),
+          (value) => !value || isInside(value) || (this.isKnown(value) && this.#isFixed(this.#place(value))),
         );
       lay(node, chain);
       this.isPreparing = false;
@@ -113,7 +115,7 @@ export class Plan {
       const { head, rest } = chain;
       this.#name = [head, ...rest].map(({ op }) => op.name).join("+");
       this.#chain = chain;
-      const isDone = byRule(rules.get(head.op), head, this);
+      const isDone = this.#by(rules.get(head.op), head);
       this.#chain = undefined;
       if (!isDone) for (const each of [head, ...rest]) alone(each);
     };
@@ -126,6 +128,18 @@ export class Plan {
     for (const node of nodesOf(graph)) if (!seen.has(node)) visit(node);
     for (const { variable, next } of graph.updates) this.#update(variable.source.name, next);
     this.#live();
+  }
+
+  /** By a rule: in bfloat16 where that is wanted and the library has it so, otherwise in float32. */
+  #by(rule: Rule | undefined, node: Node): boolean {
+    const before = this.precision;
+    const wanted: Stored[] = this.#halves?.nodes.has(node) ? ["bfloat16", "float32"] : ["float32"];
+    const isDone = wanted.some((precision) => {
+      this.precision = precision;
+      return byRule(rule, node, this);
+    });
+    this.precision = before;
+    return isDone;
   }
 
   /** Bytes with a place of their own. */
@@ -162,8 +176,16 @@ export class Plan {
   /** The nodes that take a value. */
   consumers = (value: Value): readonly Node[] => this.#consumers.get(value) ?? [];
 
-  /** Where a value is, in whichever order. */
-  cell(value: Value): Cell {
+  /** Where a value is, in whichever order: as it is, or converted once. */
+  cell(value: Value, precision: Stored = "float32"): Cell {
+    const cell = this.#place(value);
+    return this.inOrder(cell, cell.order, precision);
+  }
+
+  /** How a value is stored. */
+  storedAs = (value: Value): Stored => this.#place(value).precision ?? "float32";
+
+  #place(value: Value): Cell {
     const known = this.#cells.get(value);
     if (known) return known;
     if (value.source.kind !== "constant")
@@ -181,16 +203,20 @@ export class Plan {
     return this.cell(constant(tensor));
   }
 
-  /** A value with its elements in this order: as it is, or reordered once. */
-  ordered(value: Value, order: Order): Cell {
-    return this.inOrder(this.cell(value), order);
+  /** A value with its elements in this order and precision: as it is, or reordered and converted once. */
+  ordered(value: Value, order: Order, precision: Stored = "float32"): Cell {
+    return this.inOrder(this.#place(value), order, precision);
   }
 
-  inOrder(cell: Cell, order: Order): Cell {
-    if (cell.order === order) return cell;
-    if (isEitherOrder(cell.shape)) return { ...cell, order };
-    const region = () => this.#like(cell, bytesOf(cell.dtype, cell.shape));
-    return this.#once(cell, order, () => this.#copied(cell, { ...cell, order, region: region() }));
+  inOrder(cell: Cell, order: Order, precision: Stored = cell.precision ?? "float32"): Cell {
+    if ((cell.precision ?? "float32") === precision) {
+      if (cell.order === order) return cell;
+      if (isEitherOrder(cell.shape)) return { ...cell, order };
+    }
+    const region = () => this.#like(cell, bytesOf(cell.dtype, cell.shape, precision));
+    return this.#once(cell, `${order} ${precision}`, () =>
+      this.#copied(cell, { ...cell, order, precision, region: region() }),
+    );
   }
 
   /** Fills a tensor with another's elements, for good where those do not change. */
@@ -249,12 +275,18 @@ export class Plan {
   /** Whether the node after this one is computed in the same pass. */
   isFollowed = (node: Node): boolean => this.#chain?.head === node;
 
+  /** The first output of a node, or of what follows it in the same pass. */
+  #result = (node: Node): Value => (this.#chain?.head === node ? this.#chain.rest.at(-1)! : node).outputs[0]!;
+
+  /** How the result of a product is stored: in float32 where something needs it so. */
+  resultPrecision = (node: Node): Stored =>
+    this.precision === "bfloat16" && this.#halves?.values.has(this.#result(node)) ? "bfloat16" : "float32";
+
   /** A new place for one of a node's outputs, or for what follows it in the same pass. */
-  output(node: Node, index: number, order: Order): Cell {
-    const last = index === 0 && this.#chain?.head === node ? this.#chain.rest.at(-1)! : node;
-    const value = last.outputs[index]!;
-    const shape = shapeOf(value);
-    const cell: Cell = { dtype: value.dtype, shape, order, region: this.region(bytesOf(value.dtype, shape)) };
+  output(node: Node, index: number, order: Order, precision: Stored = "float32"): Cell {
+    const value = index === 0 ? this.#result(node) : node.outputs[index]!;
+    const [shape, { dtype }] = [shapeOf(value), value];
+    const cell: Cell = { dtype, precision, shape, order, region: this.region(bytesOf(dtype, shape, precision)) };
     this.#cells.set(value, cell);
     return cell;
   }
