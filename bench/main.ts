@@ -1,4 +1,4 @@
-/** `npm run bench -- [training] [prediction] [start] [operators] [--json FILE]`: how fast Striate is beside others, on this machine. */
+/** `npm run bench -- [training] [prediction] [start] [operators] [--only SHAPE] [--json FILE]`: how fast Striate is beside others, on this machine. */
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -10,20 +10,23 @@ import { startPart } from "./start.ts";
 import { formatPart } from "./table.ts";
 import { trainingPart } from "./training.ts";
 
-const parts: Readonly<Record<string, () => Promise<PartResult>>> = {
+const parts: Readonly<Record<string, (only: string) => Promise<PartResult>>> = {
   training: trainingPart,
   prediction: predictionPart,
   start: startPart,
   operators: operatorsPart,
 };
 
-const usage = `Usage: npm run bench -- [${Object.keys(parts).join("] [")}] [--json FILE]`;
+const usage = `Usage: npm run bench -- [${Object.keys(parts).join("] [")}] [--only SHAPE] [--json FILE]`;
 
-function chosen(): { names: readonly string[]; file: string | undefined } | undefined {
+/** `--only` chooses the operators whose shape's name holds it. */
+function chosen(): { names: readonly string[]; file: string | undefined; only: string } | undefined {
   try {
-    const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "string" } } });
+    const options = { json: { type: "string" }, only: { type: "string" } } as const;
+    const { positionals, values } = parseArgs({ allowPositionals: true, options });
     if (positionals.some((name) => !Object.hasOwn(parts, name))) return undefined;
-    return { names: positionals.length > 0 ? positionals : Object.keys(parts), file: values.json };
+    const names = positionals.length > 0 ? positionals : Object.keys(parts);
+    return { names, file: values.json, only: values.only ?? "" };
   } catch {
     return undefined;
   }
@@ -40,7 +43,7 @@ if (!choice) {
   );
   const results: Record<string, PartResult> = {};
   for (const name of choice.names) {
-    results[name] = await parts[name]!();
+    results[name] = await parts[name]!(choice.only);
     process.stdout.write(`\n${formatPart(results[name])}\n`);
   }
   if (choice.file) await writeFile(choice.file, `${JSON.stringify({ machine, parts: results }, undefined, 2)}\n`);

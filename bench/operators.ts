@@ -132,16 +132,17 @@ function ratiosOf({ title, target, least, leastDepthwise }: Family, all: readonl
     met: met(speed, limit),
   });
   const worst = (of: readonly Measured[], limit: number | undefined) => {
+    if (of.length === 0) return [];
     const each = slowest(of);
-    return row(`PyTorch, ${title}, slowest: ${each.job.name}`, each.speed!, limit);
+    return [row(`PyTorch, ${title}, slowest: ${each.job.name}`, each.speed!, limit)];
   };
   const mean = geometricMean(all.map(({ speed }) => speed!));
   const depthwise = all.filter(({ job }) => isDepthwise(job));
   const others = leastDepthwise === undefined ? all : all.filter(({ job }) => !isDepthwise(job));
   return [
     row(`PyTorch, ${title}, geometric mean of ${all.length} shapes`, mean, target),
-    ...(all.length > 1 ? [worst(others, least)] : []),
-    ...(leastDepthwise === undefined ? [] : [worst(depthwise, leastDepthwise)]),
+    ...(all.length > 1 ? worst(others, least) : []),
+    ...(leastDepthwise === undefined ? [] : worst(depthwise, leastDepthwise)),
   ];
 }
 
@@ -155,7 +156,8 @@ const rowOf = ({ job, lowering, ours, theirs, layout, speed }: Measured): string
   lowering,
 ];
 
-export async function operatorsPart(): Promise<PartResult> {
+/** @param only what a shape's name has to hold for it to be measured */
+export async function operatorsPart(only: string): Promise<PartResult> {
   const script = fileURLToPath(new URL("operators/pytorch.py", import.meta.url));
   const started = await startPython(script, { threads: coreCount() });
   const python = typeof started === "string" ? undefined : started;
@@ -165,8 +167,10 @@ export async function operatorsPart(): Promise<PartResult> {
   try {
     for (const family of families) {
       const measured = [];
-      process.stderr.write(`${family.title}: ${family.jobs.length} shapes\n`);
-      for (const job of family.jobs) measured.push(await measure(job, python, call));
+      const jobs = family.jobs.filter(({ name }) => name.includes(only));
+      if (jobs.length === 0) continue;
+      process.stderr.write(`${family.title}: ${jobs.length} shapes\n`);
+      for (const job of jobs) measured.push(await measure(job, python, call));
       ratios.push(...ratiosOf(family, measured));
       const heading = [family.title, "network", "ours", "PyTorch", "its layout", "speed", "lowered to"];
       tables.push([heading, ...measured.map(rowOf)]);
