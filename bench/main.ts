@@ -1,32 +1,57 @@
-/** `npm run bench -- [training] [prediction] [start] [operators] [--only SHAPE] [--json FILE]`: how fast Striate is beside others, on this machine. */
+/** `npm run bench -- [PART…] [NETWORK…]`: how fast Striate is beside others, on this machine. */
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { ort } from "../src/index.ts";
 import { type PartResult, runs } from "./measure.ts";
+import { networks } from "./networks/catalog.ts";
+import { isWork, networksPart, type Work, works } from "./networks.ts";
 import { operatorsPart } from "./operators.ts";
 import { predictionPart } from "./prediction.ts";
 import { startPart } from "./start.ts";
 import { formatPart } from "./table.ts";
 import { trainingPart } from "./training.ts";
 
-const parts: Readonly<Record<string, (only: string) => Promise<PartResult>>> = {
+interface Choice {
+  readonly names: readonly string[];
+  /** Networks to measure, or none for all. */
+  readonly networks: readonly string[];
+  readonly works: readonly Work[];
+  /** What the name of an operator's shape has to hold for it to be measured. */
+  readonly only: string;
+  readonly file: string | undefined;
+}
+
+const parts: Readonly<Record<string, (choice: Choice) => Promise<PartResult>>> = {
   training: trainingPart,
   prediction: predictionPart,
   start: startPart,
-  operators: operatorsPart,
+  operators: ({ only }) => operatorsPart(only),
+  networks: (choice) => networksPart(choice.networks, choice.works),
 };
 
-const usage = `Usage: npm run bench -- [${Object.keys(parts).join("] [")}] [--only SHAPE] [--json FILE]`;
+const isNetwork = (word: string): boolean => networks.some(({ name }) => name === word);
 
-/** `--only` chooses the operators whose shape's name holds it. */
-function chosen(): { names: readonly string[]; file: string | undefined; only: string } | undefined {
+const usage = `Usage: npm run bench -- [PART...] [NETWORK...] [--work ${works.join("|")}] [--only SHAPE] [--json FILE]
+PART is one of ${Object.keys(parts).join(", ")}; all of them unless given.
+NETWORK is one of ${networks.map(({ name }) => name).join(", ")}:
+networks that are measured, in training and in prediction
+or in the one of --work.
+--only chooses the operators whose shape's name holds it.`;
+
+function chosen(): Choice | undefined {
   try {
-    const options = { json: { type: "string" }, only: { type: "string" } } as const;
+    const options = { json: { type: "string" }, only: { type: "string" }, work: { type: "string" } } as const;
     const { positionals, values } = parseArgs({ allowPositionals: true, options });
-    if (positionals.some((name) => !Object.hasOwn(parts, name))) return undefined;
-    const names = positionals.length > 0 ? positionals : Object.keys(parts);
-    return { names, file: values.json, only: values.only ?? "" };
+    const { json, only = "", work } = values;
+    if (work !== undefined && !isWork(work)) return undefined;
+    const named = positionals.filter(isNetwork);
+    const rest = positionals.filter((word) => !isNetwork(word));
+    if (rest.some((name) => !Object.hasOwn(parts, name))) return undefined;
+    const names = new Set(
+      positionals.length === 0 ? Object.keys(parts) : named.length > 0 ? [...rest, "networks"] : rest,
+    );
+    return { names: [...names], networks: named, works: work ? [work] : works, only, file: json };
   } catch {
     return undefined;
   }
@@ -43,7 +68,7 @@ if (!choice) {
   );
   const results: Record<string, PartResult> = {};
   for (const name of choice.names) {
-    results[name] = await parts[name]!(choice.only);
+    results[name] = await parts[name]!(choice);
     process.stdout.write(`\n${formatPart(results[name])}\n`);
   }
   if (choice.file) await writeFile(choice.file, `${JSON.stringify({ machine, parts: results }, undefined, 2)}\n`);

@@ -26,7 +26,9 @@ const momentum = 0.9;
 
 /** What the geometric mean and the slowest of all have to reach. */
 const targets = { training: { mean: 1.15, least: 0.9 }, prediction: { mean: 1.3, least: 1 } } as const;
-type Work = keyof typeof targets;
+export type Work = keyof typeof targets;
+export const isWork = (word: string): word is Work => Object.hasOwn(targets, word);
+export const works = Object.keys(targets).filter(isWork);
 
 const script = (name: string): string => fileURLToPath(new URL(`networks/${name}`, import.meta.url));
 
@@ -174,20 +176,20 @@ function ratiosOf(work: Work, measured: readonly Measured[]): Ratio[] {
   ];
 }
 
-/** @param names of the networks to measure, all unless given; @param works what to measure of each */
-export async function networksPart(names: readonly string[], works: readonly Work[]): Promise<PartResult> {
+/** @param names of the networks to measure, all unless given; @param chosenWorks what to measure of each */
+export async function networksPart(names: readonly string[], chosenWorks: readonly Work[]): Promise<PartResult> {
   const chosen = networks.filter(({ name }) => names.length === 0 || names.includes(name));
   const measured: Record<Work, Measured[]> = { training: [], prediction: [] };
   const notes = new Set<string>();
   for (const network of chosen)
-    for (const work of works) {
+    for (const work of chosenWorks) {
       process.stderr.write(`${network.title}, ${work}\n`);
       const files = exported(network);
       const found = await (work === "training" ? trainings : predictions)(network, files);
       if (typeof found === "string") notes.add(found);
       else measured[work].push(...found);
     }
-  const done = works.filter((work) => measured[work].length > 0);
+  const done = chosenWorks.filter((work) => measured[work].length > 0);
   const spread = Math.max(...measured.training.map((each) => each.spread));
   return {
     title: "Networks, training steps (SGD with momentum, cross-entropy) and prediction",

@@ -11,6 +11,7 @@ import { sizeOf } from "../src/tensor/shape.ts";
 import {
   type Contender,
   fastest,
+  geometricMean,
   interleaved,
   median,
   type PartResult,
@@ -116,9 +117,6 @@ async function measure(job: Job, python: Python | undefined, call: number): Prom
   }
 }
 
-const geometricMean = (values: readonly number[]): number =>
-  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
-
 const slowest = (of: readonly Measured[]): Measured =>
   of.reduce((least, each) => (each.speed! < least.speed! ? each : least));
 
@@ -176,7 +174,7 @@ export async function operatorsPart(only: string): Promise<PartResult> {
       tables.push([heading, ...measured.map(rowOf)]);
     }
   } finally {
-    python?.close();
+    await python?.close();
   }
   return {
     title: `Single operators, batch ${batch}, shapes of ResNet-50 and MobileNet v2 at 224x224`,

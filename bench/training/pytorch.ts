@@ -38,7 +38,7 @@ export async function pytorch(): Promise<{ trainers: readonly Trainer[]; note: s
       },
       loss: () => loss,
       close: async () => {
-        if (--open === 0) python.close();
+        if (--open === 0) await python.close();
       },
     };
   };
