@@ -23,6 +23,17 @@ export { pictureTensor } from "./data/picture.ts";
 export type { CompileOptions, Engine, Precision, Program, Tensors } from "./engine/engine.ts";
 export { onednn } from "./engine/onednn/onednn.ts";
 export { ort } from "./engine/ort/ort.ts";
+export {
+  chromeTrace,
+  type ProgramProfile,
+  profiled,
+  type RunTime,
+  type StepKind,
+  type StepTime,
+  type Times,
+  type TraceEvent,
+  timesBy,
+} from "./engine/profile.ts";
 export { reference } from "./engine/reference.ts";
 export { type Complaint, StriateError } from "./errors.ts";
 export { type Graph, makeGraph, nodesOf, printGraph, type Update, variablesOf } from "./graph/graph.ts";

@@ -8,6 +8,7 @@ import type { NamedSource, Value } from "../graph/value.ts";
 import { machineMemory } from "../platform/worker.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { RunTime } from "./profile.ts";
 
 export type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -35,6 +36,8 @@ export interface CompileOptions {
    * where the processor has matrix units for it (AMX) and the engine uses them, float32 otherwise.
    */
   readonly precision?: Precision;
+  /** Whether the time of every step of a run is taken, for the program's `profile`; `profiled` asks for it. */
+  readonly profile?: boolean;
 }
 
 const defaultMemory = 2 ** 33;
@@ -83,6 +86,8 @@ export interface Program {
   revert(): Promise<void>;
   /** Replaces variables: those before the last run are forgotten. */
   write(variables: Tensors): Promise<void>;
+  /** What the last runs took, step by step: none unless it was compiled with `profile`. */
+  profile(): Promise<readonly RunTime[]>;
   /** Frees what the program holds; it cannot run again. */
   dispose(): Promise<void>;
 }

@@ -21,6 +21,7 @@ export interface OpenRequest {
   readonly outputs: readonly string[];
   readonly finite: readonly string[];
   readonly precision: Precision;
+  readonly profile: boolean;
 }
 
 export interface RunRequest {

@@ -19,6 +19,7 @@ import {
   single,
   type Tensors,
 } from "./engine.ts";
+import { Clock, kindOf, type RunTime } from "./profile.ts";
 
 /** Floats as graphs have them. */
 const narrow = (tensor: Tensor): Tensor => (tensor.dtype === "float64" ? tensor.cast("float32") : tensor);
@@ -29,10 +30,12 @@ const widen = (tensor: Tensor): Tensor => (isFloat(tensor.dtype) ? tensor.cast("
 /**
  * The outputs and the next variables of a graph for given inputs and variables, by every operator's `evaluate`.
  * Floats are float64 throughout, whatever type the graph says.
+ * @param clock takes the time of every node
  */
 export function evaluateGraph(
   graph: Graph,
   feeds: Tensors,
+  clock?: Clock,
 ): { outputs: Map<string, Tensor>; updates: Map<string, Tensor> } {
   const known = new Map<Value, Tensor>();
   const tensorOf = (value: Value): Tensor => {
@@ -55,6 +58,12 @@ export function evaluateGraph(
     node.outputs.forEach((output, index) => {
       if (results[index]) known.set(output, results[index]);
     });
+    clock?.step(
+      kindOf(node, {
+        inputs: node.inputs.map((input) => input && known.get(input)!.shape),
+        outputs: results.map(({ shape }) => shape),
+      }),
+    );
   }
   return {
     outputs: new Map([...graph.outputs].map(([name, value]) => [name, tensorOf(value)])),
@@ -68,6 +77,7 @@ class ReferenceProgram implements Program {
   #variables: Map<string, Tensor>;
   #previous: Map<string, Tensor>;
   readonly #memory: MemoryGuard;
+  readonly #clock?: Clock;
   #halted = false;
 
   constructor(graph: Graph, variables: Tensors, options: CompileOptions) {
@@ -77,13 +87,16 @@ class ReferenceProgram implements Program {
     this.#finite = options.finite ?? [];
     this.#variables = new Map([...checkVariables(graph, variables)].map(([name, tensor]) => [name, widen(tensor)]));
     this.#previous = this.#variables;
+    if (options.profile) this.#clock = new Clock();
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors> {
     for (const input of this.#graph.inputs) checkTensor("run", feeds[input.source.name], input);
     this.#memory.check(feeds);
     const all = new Map([...this.#variables, ...Object.entries(feeds)]);
-    const { outputs, updates } = evaluateGraph(this.#graph, all);
+    this.#clock?.begin();
+    const { outputs, updates } = evaluateGraph(this.#graph, all, this.#clock);
+    this.#clock?.end();
     if (!this.#halted) {
       this.#halted = !this.#finite.every((name) => outputs.get(name)!.toArray().every(Number.isFinite));
       const next = this.#halted ? this.#previous : new Map([...this.#variables, ...updates]);
@@ -109,6 +122,10 @@ class ReferenceProgram implements Program {
     ]);
     this.#previous = this.#variables;
     this.#halted = false;
+  }
+
+  async profile(): Promise<readonly RunTime[]> {
+    return this.#clock?.runs ?? [];
   }
 
   async dispose(): Promise<void> {}

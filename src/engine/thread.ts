@@ -22,6 +22,7 @@ import {
   type Tensors,
 } from "./engine.ts";
 import { Ferry } from "./ferry.ts";
+import type { RunTime } from "./profile.ts";
 import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "./protocol.ts";
 
 const plain = (tensors: Iterable<readonly [string, Tensor]>): PlainTensors =>
@@ -74,6 +75,7 @@ class ThreadProgram implements Program {
       updates: this.#graph.updates.map(({ variable }) => variable.source.name),
       outputs: [...this.#graph.outputs.keys()],
       finite: this.#options.finite ?? [],
+      profile: this.#options.profile ?? false,
       precision: this.#options.precision ?? "float32",
     };
     try {
@@ -128,6 +130,11 @@ class ThreadProgram implements Program {
     const held = this.#fixed;
     const next = new Map([...held, ...variables]);
     if ([...next].some(([name, tensor]) => tensor !== held.get(name))) await this.open(next);
+  }
+
+  async profile(): Promise<readonly RunTime[]> {
+    if (!this.#options.profile) return [];
+    return (await this.#worker.call("profile", { program: this.#program })) as RunTime[];
   }
 
   async dispose(): Promise<void> {

@@ -298,6 +298,7 @@ describe("what a program holds is let go of", () => {
           read: (names) => program.read(names),
           revert: () => program.revert(),
           write: (variables) => program.write(variables),
+          profile: () => program.profile(),
           dispose: async () => {
             asked.push("dispose");
             throw new Error("disposing failed");

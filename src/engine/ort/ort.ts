@@ -18,7 +18,15 @@ const probing = -1;
 async function ask(worker: Peer): Promise<void> {
   const { graph, input, blockIn } = probe();
   const x: PlainTensor = { dtype: "float32", shape: [1, 16, 1, 2], data: input };
-  const shared = { program: probing, threads: 1, variables: {}, updates: [], outputs: ["y"], finite: [] };
+  const shared = {
+    program: probing,
+    threads: 1,
+    variables: {},
+    updates: [],
+    outputs: ["y"],
+    finite: [],
+    profile: false,
+  };
   try {
     await worker.call("open", { ...shared, model: encode(graph), precision: "float32" } satisfies OpenRequest);
     const request: RunRequest = { program: probing, feeds: { x }, lent: [] };

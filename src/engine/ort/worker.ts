@@ -5,6 +5,7 @@ import { nextName } from "../../onnx/names.ts";
 import { Moved } from "../../platform/calls.ts";
 import { serve } from "../../platform/worker.ts";
 import type { DType, TypedArray } from "../../tensor/dtype.ts";
+import type { RunTime } from "../profile.ts";
 import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "../protocol.ts";
 import { runtime } from "./runtime.ts";
 
@@ -96,6 +97,10 @@ serve({
   revert({ program }: { program: number }): void {
     const held = sessionOf(program);
     held.variables = held.previous;
+  },
+
+  profile(): readonly RunTime[] {
+    return [];
   },
 
   async dispose({ program }: { program: number }): Promise<void> {
