@@ -5,19 +5,19 @@ import { Flatten, Reshape, Squeeze, Transpose, Unsqueeze } from "../../ops/core/
 import { Dropout } from "../../ops/dropout.ts";
 import { type Shape, stridesOf } from "../../tensor/shape.ts";
 import { argument } from "./dnnl.ts";
-import { type Cell, stridesIn } from "./memory.ts";
+import { bytesOf, type Cell, stridesIn } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
 /** The same elements in the same places under another shape. */
 const reshaped: Rule = (node, plan) => {
-  const source = plan.ordered(node.inputs[0]!, "plain");
+  const source = plan.ordered(node.inputs[0]!, "plain", plan.precision);
   plan.alias(node.outputs[0]!, { ...source, shape: node.outputs[0]!.shape as Shape, order: "plain" });
   return true;
 };
 
 const same: Rule = (node, plan) => {
   if (node.outputs.length > 1) return false;
-  plan.alias(node.outputs[0]!, plan.cell(node.inputs[0]!));
+  plan.alias(node.outputs[0]!, plan.cell(node.inputs[0]!, plan.precision));
   return true;
 };
 
@@ -31,8 +31,8 @@ export function copy(
   const cells = [from, to].map(([cell, strides, first = 0]) => ({
     ...cell,
     shape,
-    start: (cell.start ?? 0) + 4 * first,
-    description: plan.dnnl.describe({ shape, strides }),
+    start: (cell.start ?? 0) + bytesOf(cell.dtype, [first], cell.precision),
+    description: plan.dnnl.describe({ shape, strides, dtype: cell.precision }),
   })) as [Cell, Cell];
   plan.run(plan.dnnl.reorder(cells[0].description!, cells[1].description!), [
     [argument.source, cells[0]],

@@ -7,16 +7,23 @@ import type { Shape } from "../../tensor/shape.ts";
 import { argument, type ConvolutionForms } from "./dnnl.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Rule, type Rules } from "./plan.ts";
+import type { Stored } from "./precision.ts";
 
 /** Weights as the library has them: with groups, an axis for them. */
 const grouped = (shape: Shape, group: number): Shape =>
   group === 1 ? shape : [group, shape[0]! / group, ...shape.slice(1)];
 
-export function convolutionForms(x: Cell, w: Shape, y: Cell, attributes: ConvAttributes): ConvolutionForms {
+export function convolutionForms(
+  x: Cell,
+  w: Shape,
+  y: Cell,
+  attributes: ConvAttributes,
+  precision: Stored = "float32",
+): ConvolutionForms {
   const axes = convAxes(x.shape, w, attributes);
   return {
     source: formOf(x),
-    weights: { shape: grouped(w, attributes.group) },
+    weights: { shape: grouped(w, attributes.group), dtype: precision },
     result: formOf(y),
     strides: axes.map(({ stride }) => stride),
     dilations: axes.map(({ kernel, dilation }) => (kernel === 1 ? 1 : dilation)),
@@ -32,9 +39,9 @@ const convolution: Rule = (node, plan) => {
   const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
   const attributes = node.attributes as unknown as ConvAttributes;
-  const source = plan.ordered(x, "channelsLast");
-  const result = plan.output(node, 0, "channelsLast");
-  const forms = convolutionForms(source, w.shape as Shape, result, attributes);
+  const source = plan.ordered(x, "channelsLast", plan.precision);
+  const result = plan.output(node, 0, "channelsLast", plan.resultPrecision(node));
+  const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
   const vector = bias && plan.ordered(bias, "plain");
   const { postOps, operands } = plan.following(node, "channelsLast");
   const primitive = plan.dnnl.convolution({ ...forms, bias: vector && formOf(vector) }, postOps);
@@ -52,9 +59,10 @@ const convolution: Rule = (node, plan) => {
 const convolutionInputGradient: Rule = (node, plan) => {
   const [g, w] = node.inputs as [Value, Value];
   if (!isFloat32(g, w) || g.shape.length > 5) return false;
-  const gradient = plan.ordered(g, "channelsLast");
-  const result = plan.output(node, 0, "channelsLast");
-  const forms = convolutionForms(result, w.shape as Shape, gradient, node.attributes as unknown as ConvAttributes);
+  const gradient = plan.ordered(g, "channelsLast", plan.precision);
+  const result = plan.output(node, 0, "channelsLast", plan.resultPrecision(node));
+  const attributes = node.attributes as unknown as ConvAttributes;
+  const forms = convolutionForms(result, w.shape as Shape, gradient, attributes, plan.precision);
   const primitive = plan.dnnl.convolutionInputGradient(forms);
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   plan.run(primitive, [
@@ -81,7 +89,7 @@ export function isSumByChannel(node: Node): boolean {
 const convolutionWeightGradient: Rule = (node, plan) => {
   const [x, g] = node.inputs as [Value, Value];
   if (!isFloat32(x, g) || g.shape.length > 5) return false;
-  const [source, gradient] = [plan.ordered(x, "channelsLast"), plan.ordered(g, "channelsLast")];
+  const [source, gradient] = [x, g].map((each) => plan.ordered(each, "channelsLast", plan.precision)) as [Cell, Cell];
   const result = plan.output(node, 0, "plain");
   const forms = convolutionForms(source, result.shape, gradient, node.attributes as unknown as ConvAttributes);
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));

@@ -10,10 +10,10 @@ import { isFloat32, type Rule, type Rules } from "./plan.ts";
 const transposedConvolution: Rule = (node, plan) => {
   const [x, w, bias] = node.inputs as [Value, Value, Value?];
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
-  const source = plan.ordered(x, "channelsLast");
-  const result = plan.output(node, 0, "channelsLast");
+  const source = plan.ordered(x, "channelsLast", plan.precision);
+  const result = plan.output(node, 0, "channelsLast", plan.resultPrecision(node));
   const attributes = node.attributes as unknown as ConvTransposeAttributes;
-  const forms = convolutionForms(result, w.shape as Shape, source, attributes);
+  const forms = convolutionForms(result, w.shape as Shape, source, attributes, plan.precision);
   const primitive = plan.dnnl.convolutionInputGradient(forms);
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   plan.run(primitive, [

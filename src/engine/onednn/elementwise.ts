@@ -13,8 +13,8 @@ const unary =
   (node, plan) => {
     const [x] = node.inputs as [Value];
     if (!isFloat32(x)) return false;
-    const source = plan.cell(x);
-    const result = plan.output(node, 0, source.order);
+    const source = plan.cell(x, plan.precision);
+    const result = plan.output(node, 0, source.order, source.precision);
     const { postOps, operands } = plan.following(node, source.order);
     plan.run(plan.dnnl.elementwise(algorithm, formOf(widened(source)), alpha, beta, postOps), [
       [argument.source, widened(source)],
@@ -35,11 +35,12 @@ const pairwise =
       value.shape.length === shape.length && value.shape.every((length, axis) => length === shape[axis]);
     const [first, second] = isFull(a) ? [a, b] : commutes && isFull(b) ? [b, a] : [];
     if (!first || !second) return false;
-    const left = plan.cell(first);
+    const left = plan.cell(first, plan.precision);
     const order: Order = left.order;
-    const right = widened(isFull(second) ? plan.ordered(second, order) : plan.ordered(second, "plain"), shape.length);
+    const full = isFull(second) && plan.ordered(second, order, plan.precision);
+    const right = widened(full || plan.ordered(second, "plain"), shape.length);
     const { postOps, operands } = plan.following(node, order);
-    const result = plan.output(node, 0, order);
+    const result = plan.output(node, 0, order, left.precision);
     const [x, y, z] = [left, right, result].map((cell) => widened(cell)) as [Cell, Cell, Cell];
     plan.run(plan.dnnl.binary(algorithm, formOf(x), formOf(y), formOf(z), postOps), [
       [argument.source, x],
@@ -56,12 +57,12 @@ const gradient =
   (node, plan) => {
     const [y, g] = node.inputs as [Value, Value];
     if (!isFloat32(y, g)) return false;
-    const result = widened(plan.cell(y));
-    const ofResult = widened(plan.ordered(g, result.order));
+    const result = widened(plan.cell(y, plan.precision));
+    const ofResult = widened(plan.ordered(g, result.order, plan.precision));
     plan.run(plan.dnnl.elementwiseGradient(algorithm, formOf(result), 0, 0), [
       [argument.result, result],
       [argument.resultGradient, ofResult],
-      [argument.sourceGradient, widened(plan.output(node, 0, result.order))],
+      [argument.sourceGradient, widened(plan.output(node, 0, result.order, plan.precision))],
     ]);
     return true;
   };
@@ -85,13 +86,13 @@ const clipGradient: Rule = (node, plan) => {
   const [x, g, lowest, highest] = node.inputs as [Value, Value, Value?, Value?];
   const limits = limitsOf(lowest, highest);
   if (!isFloat32(x, g) || !limits) return false;
-  const source = widened(plan.cell(x));
-  const ofResult = widened(plan.ordered(g, source.order));
+  const source = widened(plan.cell(x, plan.precision));
+  const ofResult = widened(plan.ordered(g, source.order, plan.precision));
   const below = lowest ? numberBelow(limits[0]) : limits[0];
   plan.run(plan.dnnl.elementwiseGradient("clip", formOf(source), below, limits[1]), [
     [argument.source, source],
     [argument.resultGradient, ofResult],
-    [argument.sourceGradient, widened(plan.output(node, 0, source.order))],
+    [argument.sourceGradient, widened(plan.output(node, 0, source.order, plan.precision))],
   ]);
   return true;
 };

@@ -62,9 +62,9 @@ const sliced: Rule = (node, plan) => {
 const concatenated: Rule = (node, plan) => {
   const parts = node.inputs as readonly Value[];
   if (!isFloat32(...parts)) return false;
-  const { order } = plan.cell(parts[0]!);
-  const cells = parts.map((part) => plan.ordered(part, order));
-  const result = plan.output(node, 0, order);
+  const { order } = plan.cell(parts[0]!, plan.storedAs(parts[0]!));
+  const cells = parts.map((part) => plan.ordered(part, order, plan.storedAs(part)));
+  const result = plan.output(node, 0, order, plan.precision);
   const strides = stridesIn(order, result.shape);
   const axis = normaliseAxis(node.attributes.axis as number, result.shape.length, "Concat");
   let offset = 0;

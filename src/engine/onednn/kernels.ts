@@ -22,9 +22,13 @@ const all: Rules = [
   ...functionRules,
 ];
 
-/** A rule that does not apply gives false: the next one for the operator is asked, and at last its own loops compute the node. */
+/**
+ * A rule that does not apply gives false: the next one for the operator is asked, once the first was in float32 too, and at
+ * last its own loops compute the node.
+ */
 export const rules: ReadonlyMap<object, Rule> = all.reduce((known, [op, rule]) => {
   const earlier = known.get(op);
-  const either: Rule = (node, plan) => byRule(earlier, node, plan) || rule(node, plan);
+  const either: Rule = (node, plan) =>
+    byRule(earlier, node, plan) || (plan.precision === "float32" && rule(node, plan));
   return known.set(op, earlier ? either : rule);
 }, new Map<object, Rule>());

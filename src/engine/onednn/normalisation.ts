@@ -10,10 +10,11 @@ import { argument } from "./dnnl.ts";
 import { reluGradient } from "./elementwise.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
+import type { Stored } from "./precision.ts";
 
 /** Maps channels-last; rows of features as they are. */
-const arranged = (plan: Plan, x: Value): Cell =>
-  x.shape.length > 2 ? plan.ordered(x, "channelsLast") : plan.ordered(x, "plain");
+const arranged = (plan: Plan, x: Value, precision: Stored): Cell =>
+  plan.ordered(x, x.shape.length > 2 ? "channelsLast" : "plain", precision);
 const vectors = (plan: Plan, values: readonly Value[]): Cell[] => values.map((value) => plan.ordered(value, "plain"));
 const fits = (values: readonly (Value | undefined)[]): boolean =>
   isFloat32(...values) && values[0]!.shape.length >= 2 && values[0]!.shape.length <= 5;
@@ -21,7 +22,7 @@ const fits = (values: readonly (Value | undefined)[]): boolean =>
 const byGiven: Rule = (node, plan) => {
   if (!fits(node.inputs) || node.attributes.training_mode === 1) return false;
   const [x, ...rest] = node.inputs as Value[];
-  const source = arranged(plan, x!);
+  const source = arranged(plan, x!, plan.precision);
   const [scale, shift, mean, variance] = vectors(plan, rest) as [Cell, Cell, Cell, Cell];
   const primitive = plan.dnnl.normalisation({
     source: formOf(source),
@@ -35,7 +36,7 @@ const byGiven: Rule = (node, plan) => {
     [argument.shift, shift],
     [argument.mean, mean],
     [argument.variance, variance],
-    [argument.result, plan.output(node, 0, source.order)],
+    [argument.result, plan.output(node, 0, source.order, source.precision)],
   ]);
   return true;
 };
@@ -43,7 +44,7 @@ const byGiven: Rule = (node, plan) => {
 const byBatch: Rule = (node, plan) => {
   if (!fits(node.inputs)) return false;
   const [x, ...rest] = node.inputs as Value[];
-  const source = arranged(plan, x!);
+  const source = arranged(plan, x!, plan.precision);
   const [scale, shift] = vectors(plan, rest) as [Cell, Cell];
   const relu = plan.isFollowed(node);
   const primitive = plan.dnnl.normalisation({
@@ -52,7 +53,7 @@ const byBatch: Rule = (node, plan) => {
     relu,
   });
   const workspace = primitive.workspace && plan.temporary(primitive.workspace);
-  if (workspace) plan.workspaces.set(x!, { cell: workspace, node });
+  if (workspace) plan.workspaces.set(x!, { cell: workspace, node, precision: plan.precision });
   plan.run(primitive, [
     ...(workspace ? [[argument.workspace, workspace] as const] : []),
     [argument.source, source],
@@ -60,7 +61,7 @@ const byBatch: Rule = (node, plan) => {
     [argument.shift, shift],
     [argument.mean, plan.output(node, 1, "plain")],
     [argument.variance, plan.output(node, 2, "plain")],
-    [argument.result, plan.output(node, 0, source.order)],
+    [argument.result, plan.output(node, 0, source.order, source.precision)],
   ]);
   return true;
 };
@@ -78,11 +79,12 @@ const ofRelu: Rule = (node, plan) => {
 const gradient: Rule = (node, plan) => {
   if (!fits(node.inputs)) return false;
   const [x, scale, mean, variance, given] = node.inputs as [Value, Value, Value, Value, Value];
-  const source = arranged(plan, x);
   const relu = !plan.isKnown(given);
   const g = relu ? producerOf(given)!.inputs[1]! : given;
-  const workspace = relu ? plan.workspaces.get(x)!.cell : undefined;
-  const ofResult = plan.ordered(g, source.order);
+  const forward = relu ? plan.workspaces.get(x)! : undefined;
+  const { cell: workspace, precision } = forward ?? { cell: undefined, precision: plan.precision };
+  const source = arranged(plan, x, precision);
+  const ofResult = plan.ordered(g, source.order, precision);
   const [scales, means, variances] = vectors(plan, [scale, mean, variance]) as [Cell, Cell, Cell];
   const primitive = plan.dnnl.normalisationGradient({
     source: formOf(source),
@@ -97,7 +99,7 @@ const gradient: Rule = (node, plan) => {
     [argument.mean, means],
     [argument.variance, variances],
     [argument.resultGradient, ofResult],
-    [argument.sourceGradient, plan.output(node, 0, source.order)],
+    [argument.sourceGradient, plan.output(node, 0, source.order, precision)],
     [argument.scaleGradient, plan.output(node, 1, "plain")],
     [argument.shiftGradient, plan.output(node, 2, "plain")],
   ]);

@@ -33,6 +33,13 @@ export type Rules = readonly (readonly [{ readonly name: string }, Rule])[];
 export const isFloat32 = (...values: readonly (Value | undefined)[]): boolean =>
   values.every((value) => value === undefined || (value.dtype === "float32" && !value.shape.includes(0)));
 
+/** What a step leaves for that of its gradient, which must be of the same precision. */
+interface Workspace {
+  readonly cell: Cell;
+  readonly node: Node;
+  readonly precision: Stored;
+}
+
 export class Plan {
   readonly dnnl: Dnnl;
   /** How the node that is being laid out is to be computed; a rule that heeds it gives the node's values in it. */
@@ -53,7 +60,7 @@ export class Plan {
   /** The operators that ran in our own loops, with how often. */
   readonly looped = new Map<string, number>();
   /** What a step leaves for the step of its gradient, by the value it made. */
-  readonly workspaces = new Map<Value, { readonly cell: Cell; readonly node: Node }>();
+  readonly workspaces = new Map<Value, Workspace>();
   readonly #cells = new Map<Value, Cell>();
   readonly #orders = new Map<Region, Map<string, Cell>>();
   readonly #changing: ReadonlySet<string>;
@@ -264,7 +271,9 @@ export class Plan {
     for (const link of this.#chain?.head === node ? this.#chain.links : []) {
       if (link.kind === "binary") {
         const isFull = link.operand.shape.length === rank && sameShape(link.operand.shape, node.outputs[0]!.shape);
-        const cell = widened(isFull ? this.ordered(link.operand, order) : this.ordered(link.operand, "plain"), rank);
+        const stored = this.precision === "bfloat16" ? this.storedAs(link.operand) : "float32";
+        const ordered = isFull ? this.ordered(link.operand, order, stored) : this.ordered(link.operand, "plain");
+        const cell = widened(ordered, rank);
         operands.push([this.dnnl.firstPostOp * (postOps.length + 1) + argument.second, cell]);
         postOps.push({ kind: "binary", algorithm: link.algorithm, form: formOf(cell) });
       } else postOps.push(link);

@@ -46,16 +46,16 @@ const forward =
   (node, plan) => {
     const [x] = node.inputs as [Value];
     if (!isFloat32(x) || x.shape.length > 5 || node.attributes.storage_order === 1) return false;
-    const source = plan.ordered(x, "channelsLast");
+    const source = plan.ordered(x, "channelsLast", plan.precision);
     const isMax = algorithmOf(node) === "max";
     if (isMax && plan.isUsed(node.outputs[1])) return false;
-    const result = plan.output(node, 0, "channelsLast");
+    const result = plan.output(node, 0, "channelsLast", plan.precision);
     const paired = isMax && plan.consumers(x).some(({ op }) => op.name === MaxPoolGradient.name);
     const forms = poolingForms(node, algorithmOf(node), source, result, paired);
     if (!forms) return false;
     const primitive = plan.dnnl.pooling(forms);
     const workspace = primitive.workspace && plan.temporary(primitive.workspace);
-    if (workspace) plan.workspaces.set(x, { cell: workspace, node });
+    if (workspace) plan.workspaces.set(x, { cell: workspace, node, precision: plan.precision });
     plan.run(primitive, [
       [argument.source, source],
       [argument.result, result],
@@ -67,8 +67,8 @@ const forward =
 const averageGradient: Rule = (node, plan) => {
   const [g] = node.inputs as [Value];
   if (!isFloat32(g) || g.shape.length > 5) return false;
-  const gradient = plan.ordered(g, "channelsLast");
-  const result = plan.output(node, 0, "channelsLast");
+  const gradient = plan.ordered(g, "channelsLast", plan.precision);
+  const result = plan.output(node, 0, "channelsLast", plan.precision);
   const forms = poolingForms(node, averageOf(node), result, gradient, true);
   if (!forms) return false;
   plan.run(plan.dnnl.poolingGradient(forms), [
@@ -84,8 +84,8 @@ const maxGradient: Rule = (node, plan) => {
   const forward = plan.workspaces.get(x);
   if (!isFloat32(x, g) || !forward || JSON.stringify(forward.node.attributes) !== JSON.stringify(node.attributes))
     return false;
-  const gradient = plan.ordered(g, "channelsLast");
-  const result = plan.output(node, 0, "channelsLast");
+  const gradient = plan.ordered(g, "channelsLast", forward.precision);
+  const result = plan.output(node, 0, "channelsLast", forward.precision);
   const forms = poolingForms(node, "max", result, gradient, true);
   if (!forms) return false;
   plan.run(plan.dnnl.poolingGradient(forms), [
@@ -120,7 +120,8 @@ export function wholeMaps(plan: Plan, algorithm: Pooling, source: Cell, result: 
 const globalAverage: Rule = (node, plan) => {
   const [x] = node.inputs as [Value];
   if (!isFloat32(x) || x.shape.length > 5 || x.shape.length < 3) return false;
-  wholeMaps(plan, "average", plan.ordered(x, "channelsLast"), plan.output(node, 0, "channelsLast"));
+  const source = plan.ordered(x, "channelsLast", plan.precision);
+  wholeMaps(plan, "average", source, plan.output(node, 0, "channelsLast", plan.precision));
   return true;
 };
 
@@ -128,12 +129,12 @@ const globalAverage: Rule = (node, plan) => {
 const spread: Rule = (node, plan) => {
   const [x] = node.inputs as [Value];
   const shape = node.outputs[0]!.shape as Shape;
-  const from = plan.cell(x);
+  const from = plan.cell(x, plan.precision);
   if (!isFloat32(x, node.outputs[0]) || shape.length < 3 || shape.length > 5 || from.shape.length !== shape.length)
     return false;
   if (from.shape.some((length, axis) => length !== (axis < 2 ? shape[axis] : 1))) return false;
-  const source = plan.ordered(x, "channelsLast");
-  const result = plan.output(node, 0, "channelsLast");
+  const source = plan.ordered(x, "channelsLast", plan.precision);
+  const result = plan.output(node, 0, "channelsLast", plan.precision);
   plan.run(plan.dnnl.resampling("nearest", formOf(source), formOf(result)), [
     [argument.source, source],
     [argument.result, result],

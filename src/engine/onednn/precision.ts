@@ -7,7 +7,7 @@ import {
   BatchNormalizationGradient,
   BatchNormalizationTraining,
 } from "../../ops/batch-normalisation.ts";
-import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
+import { Conv, ConvInputGradient, ConvTranspose, ConvWeightGradient } from "../../ops/conv.ts";
 import { Concat } from "../../ops/core/arrange.ts";
 import { Expand } from "../../ops/core/broadcast.ts";
 import {
@@ -39,7 +39,7 @@ export const chosenPrecision = (dnnl: Dnnl, asked: Precision): Stored =>
   asked === "auto" ? (dnnl.hasMatrixUnits() ? "bfloat16" : "float32") : asked;
 
 /** What has most of the arithmetic: worth taking in bfloat16 whatever its operands are stored in. */
-const convolutions = new Set<object>([Conv, ConvInputGradient, ConvWeightGradient]);
+const convolutions = new Set<object>([Conv, ConvInputGradient, ConvTranspose, ConvWeightGradient]);
 const products = new Set<object>([Gemm, MatMul]);
 
 /** What goes from product to product in as many bytes as it came in. */
@@ -84,7 +84,9 @@ export function halvesOf(graph: Graph): Halves {
   /** A convolution's bias gets its gradient, in float32, with that of its weights. */
   const ofBias = (node: Node) =>
     node.op === (ReduceSum as object) &&
-    consumers.get(node.inputs[0]!)!.some(({ op, inputs }) => convolutions.has(op) && inputs[1] === node.inputs[0]);
+    consumers
+      .get(node.inputs[0]!)!
+      .some(({ op, inputs }) => op === (ConvWeightGradient as object) && inputs[1] === node.inputs[0]);
   for (const node of all.toReversed()) {
     const [y] = node.outputs as [Value];
     const takers = results.has(y) || !carried.has(y) ? [] : (consumers.get(y) ?? []);

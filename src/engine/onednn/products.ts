@@ -12,9 +12,9 @@ import { type Cell, formOf, stridesIn } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import { wholeMaps } from "./pooling.ts";
 
-const turned = ({ shape }: Cell, isTurned: boolean): Form => {
+const turned = ({ shape, precision: dtype }: Cell, isTurned: boolean): Form => {
   const [rows, columns] = shape as [number, number];
-  return isTurned ? { shape: [columns, rows], strides: [1, columns] } : { shape, strides: [columns, 1] };
+  return isTurned ? { shape: [columns, rows], strides: [1, columns], dtype } : { shape, strides: [columns, 1], dtype };
 };
 
 function product(
@@ -26,7 +26,7 @@ function product(
   shape?: Shape,
 ): void {
   const { postOps, operands } = plan.following(node, "plain");
-  const output = plan.output(node, 0, "plain");
+  const output = plan.output(node, 0, "plain", plan.resultPrecision(node));
   const result = shape ? { ...output, shape } : output;
   const primitive = plan.dnnl.product(first, second, bias && formOf(bias), formOf(result), postOps);
   plan.run(primitive, [
@@ -48,7 +48,7 @@ const gemm: Rule = (node, plan) => {
     (c && (beta !== 1 || c.shape.length !== 1 || c.shape[0] !== columns))
   )
     return false;
-  const [left, right] = [plan.ordered(a, "plain"), plan.ordered(b, "plain")];
+  const [left, right] = [a, b].map((each) => plan.ordered(each, "plain", plan.precision)) as [Cell, Cell];
   const bias = c && { ...plan.ordered(c, "plain"), shape: [1, columns as number] };
   product(plan, node, [left, turned(left, transA === 1)], [right, turned(right, transB === 1)], bias);
   return true;
@@ -62,7 +62,7 @@ const matmul: Rule = (node, plan) => {
     ...cell,
     shape: [...new Array<number>(rank - cell.shape.length).fill(1), ...cell.shape],
   });
-  const [left, right] = [widen(plan.ordered(a, "plain")), widen(plan.ordered(b, "plain"))];
+  const [left, right] = [a, b].map((each) => widen(plan.ordered(each, "plain", plan.precision))) as [Cell, Cell];
   product(plan, node, [left, formOf(left)], [right, formOf(right)]);
   return true;
 };
