@@ -86,7 +86,7 @@ export interface Program {
   revert(): Promise<void>;
   /** Replaces variables: those before the last run are forgotten. */
   write(variables: Tensors): Promise<void>;
-  /** What the last runs took, step by step: none unless it was compiled with `profile`. */
+  /** What its first runs took, step by step: none unless it was compiled with `profile`. */
   profile(): Promise<readonly RunTime[]>;
   /** Frees what the program holds; it cannot run again. */
   dispose(): Promise<void>;

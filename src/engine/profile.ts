@@ -33,22 +33,24 @@ export const kindOf = (node: Node, shapes: CostContext): StepKind => ({
   macs: costOf(node, shapes).macs,
 });
 
-/** How many of a program's runs are kept: the last. */
-const kept = 10;
+/** How many of a program's runs are kept, after the first, which prepares what others find. */
+export const mostRuns = 10;
 
-/** Takes the time of a program's runs. The first, which prepares what others find, is kept only while it is alone. */
+/** Takes the time of a program's runs, until there are enough of them. */
 export class Clock {
   readonly #runs: RunTime[] = [];
-  #begun = 0;
   #start = 0;
   #last = 0;
-  #steps: StepTime[] = [];
+  /** Of the run that is being timed. */
+  #steps: StepTime[] | undefined;
 
+  /** The first run is among them only while it is alone. */
   get runs(): readonly RunTime[] {
-    return this.#runs;
+    return this.#runs.slice(this.#runs.length > 1 ? 1 : 0);
   }
 
   begin(): void {
+    if (this.#runs.length > mostRuns) return;
     this.#start = performance.now();
     this.#last = this.#start;
     this.#steps = [];
@@ -56,16 +58,16 @@ export class Clock {
 
   /** Ends a step: what passed since the one before it is its time. */
   step(kind: StepKind): void {
+    if (!this.#steps) return;
     const now = performance.now();
     this.#steps.push({ ...kind, start: this.#last, milliseconds: now - this.#last });
     this.#last = now;
   }
 
   end(): void {
-    const run = { start: this.#start, milliseconds: performance.now() - this.#start, steps: this.#steps };
-    if (this.#begun++ === 1) this.#runs.pop();
-    this.#runs.push(run);
-    this.#runs.splice(0, this.#runs.length - kept);
+    if (!this.#steps) return;
+    this.#runs.push({ start: this.#start, milliseconds: performance.now() - this.#start, steps: this.#steps });
+    this.#steps = undefined;
   }
 }
 
@@ -83,7 +85,7 @@ export interface ProgramProfile {
 /**
  * An engine that takes the time of every step of what it runs: give it to `fit`, `evaluate` or `predict`, and read it
  * when they are done.
- * @returns the engine, and what reads the last runs of its programs, those that are disposed of included
+ * @returns the engine, and what reads the times of the first runs of its programs, those that are disposed of included
  *
  * @example
  * import { lenet5, Model, predict, profiled, reference, timesBy, zeros } from "striate";
@@ -144,10 +146,12 @@ const nameOf = ({ operator, scope }: StepKind): string => (scope === "" ? operat
 /** Where the time of runs goes, the most first: by operator, or by layer and operator. */
 export function timesBy(key: "operator" | "layer", runs: readonly RunTime[]): Times[] {
   const whole = runs.reduce((sum, run) => sum + run.milliseconds, 0);
-  const groups = new Map<string, StepTime[]>();
+  const groups = new Map<string, { count: number; milliseconds: number; macs: number }>();
   for (const step of runs.flatMap(({ steps }) => steps)) {
     const name = key === "operator" ? step.operator : nameOf(step);
-    groups.set(name, [...(groups.get(name) ?? []), step]);
+    const { count, milliseconds, macs } = groups.get(name) ?? { count: 0, milliseconds: 0, macs: 0 };
+    const sum = { count: count + 1, milliseconds: milliseconds + step.milliseconds, macs: macs + step.macs };
+    groups.set(name, sum);
   }
   const times = (name: string, count: number, milliseconds: number, macs = 0): Times => ({
     name,
@@ -156,16 +160,8 @@ export function timesBy(key: "operator" | "layer", runs: readonly RunTime[]): Ti
     share: milliseconds / whole,
     gigaflops: macs > 0 ? (2 * macs) / (1e6 * milliseconds) : undefined,
   });
-  const rows = [...groups].map(([name, steps]) => {
-    const sum = (of: (step: StepTime) => number) => steps.reduce((total, step) => total + of(step), 0);
-    return times(
-      name,
-      steps.length,
-      sum((step) => step.milliseconds),
-      sum((step) => step.macs),
-    );
-  });
-  const left = whole - rows.reduce((sum, row) => sum + row.milliseconds * runs.length, 0);
+  const rows = [...groups].map(([name, { count, milliseconds, macs }]) => times(name, count, milliseconds, macs));
+  const left = whole - [...groups.values()].reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   if (left > 0) rows.push(times(rest, 0, left));
   return rows.sort((one, other) => other.milliseconds - one.milliseconds);
 }

@@ -13,6 +13,12 @@ export interface GunzipOptions {
   readonly subject: string;
 }
 
+export interface TemporaryFolder {
+  readonly path: string;
+  /** Removes it with everything in it. */
+  readonly remove: () => Promise<void>;
+}
+
 /** Something in a folder. */
 export interface FolderEntry {
   readonly name: string;

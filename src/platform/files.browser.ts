@@ -9,6 +9,7 @@ import {
   gunzipFailures,
   type InsideFile,
   type ReadOptions,
+  type TemporaryFolder,
 } from "./file-terms.ts";
 
 export {
@@ -18,6 +19,7 @@ export {
   type InsideFile,
   isGzip,
   type ReadOptions,
+  type TemporaryFolder,
 } from "./file-terms.ts";
 
 const defaultMaximumBytes = 2 ** 31;
@@ -109,6 +111,11 @@ export const exists = (path: string): Promise<boolean> =>
 
 /** Never: a browser knows of no folders. */
 export const isFolder = async (_path: string): Promise<boolean> => false;
+
+/** Never: a browser has no folders. */
+export const temporaryFolder = async (): Promise<TemporaryFolder> => {
+  throw new StriateError({ subject: "temporary files", found: "a browser, which has no folders" });
+};
 
 /** The absolute URL of `parts` joined, each relative to those before it and the first to the page. */
 export const resolvePath = (...parts: readonly string[]): string => {

@@ -3,7 +3,8 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createGunzip } from "node:zlib";
 import { StriateError } from "../errors.ts";
@@ -14,6 +15,7 @@ import {
   gunzipFailures,
   type InsideFile,
   type ReadOptions,
+  type TemporaryFolder,
 } from "./file-terms.ts";
 
 export {
@@ -23,6 +25,7 @@ export {
   type InsideFile,
   isGzip,
   type ReadOptions,
+  type TemporaryFolder,
 } from "./file-terms.ts";
 
 /** The most bytes of a file that are read unless told otherwise: 2 GiB. */
@@ -213,6 +216,12 @@ export const isFolder = (path: string): Promise<boolean> =>
     (facts) => facts.isDirectory(),
     () => false,
   );
+
+/** A new folder of the system's for temporary files. */
+export async function temporaryFolder(): Promise<TemporaryFolder> {
+  const path = await mkdtemp(join(tmpdir(), "striate-"));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
 
 /** The absolute path of `parts` joined, each relative to those before it and the first to the current folder. */
 export const resolvePath = (...parts: readonly string[]): string => resolve(...parts);

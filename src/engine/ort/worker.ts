@@ -7,6 +7,7 @@ import { serve } from "../../platform/worker.ts";
 import type { DType, TypedArray } from "../../tensor/dtype.ts";
 import type { RunTime } from "../profile.ts";
 import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "../protocol.ts";
+import { SessionProfile } from "./profile.ts";
 import { runtime } from "./runtime.ts";
 
 type RuntimeTensors = Map<string, RuntimeTensor>;
@@ -17,6 +18,7 @@ interface Session {
   variables: RuntimeTensors;
   /** The variables before the last run. */
   previous: RuntimeTensors;
+  readonly profile: SessionProfile | undefined;
   /** After a run that did not count, no update is made until variables are written. */
   halted: boolean;
 }
@@ -43,9 +45,19 @@ function sessionOf(program: number): Session {
   return session;
 }
 
+/** Frees a session, and the file of its profile. */
+async function release(program: number): Promise<void> {
+  const held = sessions.get(program);
+  sessions.delete(program);
+  await held?.session.release();
+  await held?.profile?.remove();
+}
+
 serve({
   async open({ model, variables, ...request }: OpenRequest): Promise<void> {
+    const profile = request.profile ? await SessionProfile.start() : undefined;
     const session = await runtime.InferenceSession.create(model, {
+      ...profile?.options,
       intraOpNumThreads: request.threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
@@ -55,8 +67,8 @@ serve({
       logSeverityLevel: 4,
     });
     const held = toRuntimeAll(variables);
-    await sessions.get(request.program)?.session.release();
-    sessions.set(request.program, { session, request, variables: held, previous: held, halted: false });
+    await release(request.program);
+    sessions.set(request.program, { session, request, profile, variables: held, previous: held, halted: false });
   },
 
   async run({ program, feeds, lent }: RunRequest): Promise<Moved> {
@@ -65,6 +77,7 @@ serve({
     const inputs: Record<string, RuntimeTensor> = Object.fromEntries(held.variables);
     for (const name in feeds) inputs[name] = toRuntime(feeds[name]!);
     const results = await held.session.run(inputs, { logSeverityLevel: 4 });
+    held.profile?.ran(held.session);
     if (!held.halted) {
       held.halted = !finite.every((name) => allFinite(results[name]!));
       const next = new Map(held.halted ? held.previous : held.variables);
@@ -90,8 +103,7 @@ serve({
 
   /** Waits for what was asked before, and frees everything: a thread that ends while the runtime works ends the process. */
   async close(): Promise<void> {
-    for (const { session } of sessions.values()) await session.release();
-    sessions.clear();
+    for (const program of [...sessions.keys()]) await release(program);
   },
 
   revert({ program }: { program: number }): void {
@@ -99,12 +111,10 @@ serve({
     held.variables = held.previous;
   },
 
-  profile(): readonly RunTime[] {
-    return [];
+  async profile({ program }: { program: number }): Promise<readonly RunTime[]> {
+    const { profile, session } = sessionOf(program);
+    return (await profile?.runs(session)) ?? [];
   },
 
-  async dispose({ program }: { program: number }): Promise<void> {
-    await sessions.get(program)?.session.release();
-    sessions.delete(program);
-  },
+  dispose: ({ program }: { program: number }) => release(program),
 });
