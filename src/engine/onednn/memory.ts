@@ -1,7 +1,10 @@
 /** Where a program's tensors lie: one block of memory, in which those that do not live at the same time share places. */
+import { StriateError } from "../../errors.ts";
+import { formatBytes } from "../../platform/file-terms.ts";
 import { allocate, type DType, dtypes, type TypedArray } from "../../tensor/dtype.ts";
 import { type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import type { Description, Dnnl, Form, Handle } from "./dnnl.ts";
+import { aligned, alignment, arrange, inRow } from "./places.ts";
 import type { Stored } from "./precision.ts";
 
 /** How the elements of a tensor follow one another: row-major, or with the channels (axis 1) innermost. */
@@ -16,6 +19,8 @@ export interface Region {
   readonly bytes: number;
   /** Of a variable: its name. */
   variable?: string;
+  /** What it lies over. */
+  over?: Region;
   /** The first and the last step that use it. */
   first: number;
   last: number;
@@ -35,10 +40,6 @@ export interface Cell {
   /** The library's own form of it, where it is neither order. */
   readonly description?: Description;
 }
-
-/** Bytes that every tensor's place is a multiple of. */
-const alignment = 64;
-const aligned = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
 
 /** Elements from one neighbour to the next along each axis. */
 export function stridesIn(order: Order, shape: Shape): readonly number[] {
@@ -62,74 +63,46 @@ export const bytesOf = (dtype: DType, shape: Shape, precision: Stored = "float32
   (precision === "bfloat16" ? 2 : dtypes[dtype].array.BYTES_PER_ELEMENT) * sizeOf(shape);
 
 /**
- * Gives every region of the arena a place that no other region which lives at the same time has: the largest first, each
- * in the lowest gap that holds it.
- * @returns the bytes that they take together
+ * The block of memory: what is kept, two generations of variables which change roles, and the arena. Until it is written,
+ * the generation to come is part of the arena too.
  */
-export function arrange(regions: readonly Region[], from: number): number {
-  const placed: Region[] = [];
-  let end = from;
-  for (const region of regions.toSorted((one, other) => other.bytes - one.bytes || one.first - other.first)) {
-    const together = placed
-      .filter((other) => other.first <= region.last && region.first <= other.last)
-      .sort((one, other) => one.offset - other.offset);
-    let offset = from;
-    for (const other of together) {
-      if (other.offset - offset >= aligned(region.bytes)) break;
-      offset = Math.max(offset, other.offset + aligned(other.bytes));
-    }
-    region.offset = offset;
-    placed.push(region);
-    end = Math.max(end, offset + aligned(region.bytes));
-  }
-  return end;
-}
-
-/** Places regions one after the other. */
-function inRow(regions: readonly Region[], from: number): number {
-  let end = from;
-  for (const region of regions) {
-    region.offset = end;
-    end += aligned(region.bytes);
-  }
-  return end;
-}
-
-/** The block of memory. A variable has two places, its value now and the one before or after, which change roles. */
 export class Memory {
   readonly bytes: number;
   readonly #dnnl: Dnnl;
   readonly #buffer: ArrayBuffer;
   readonly #base: number;
   readonly #address: number;
-  /** The library's memories of variables, each with its places in even and odd runs. */
+  /** The library's memories that change places, each with those in even and odd runs. */
   readonly #moving: { readonly handle: Handle; readonly places: readonly [number, number] }[] = [];
-  readonly #offsets = new Map<string, readonly [number, number]>();
+  /** Where the generations begin, and their bytes. */
+  readonly #start: number;
+  readonly #generation: number;
   #turn: 0 | 1 = 0;
 
-  constructor(dnnl: Dnnl, regions: Iterable<Region>) {
+  /** @param from the first step at which the generation before the present one is no longer needed */
+  constructor(dnnl: Dnnl, regions: readonly Region[], from: number) {
     this.#dnnl = dnnl;
-    const all = [...new Set(regions)];
-    const of = (home: Home) => all.filter((region) => region.home === home);
-    const names = new Map(
-      all.flatMap(({ variable, bytes }) => (variable === undefined ? [] : [[variable, bytes] as const])),
-    );
-    let end = inRow(of("kept"), 0);
-    for (const [name, bytes] of names) {
-      this.#offsets.set(name, [end, end + aligned(bytes)]);
-      end += 2 * aligned(bytes);
-    }
-    this.bytes = arrange(of("arena"), end);
-    this.#buffer = new ArrayBuffer(this.bytes + alignment);
+    const of = (home: Home) => regions.filter((region) => region.home === home);
+    this.#start = inRow(of("kept"), 0);
+    this.#generation = inRow(of("now"), 0);
+    const places = new Map(of("now").map(({ variable, offset }) => [variable, offset]));
+    for (const region of of("next")) region.offset = places.get(region.variable)!;
+    const ahead = { bytes: this.#generation, regions: of("next"), from };
+    const arena = of("arena").filter(({ over }) => !over);
+    this.bytes = this.#start + this.#generation + arrange(arena, ahead);
+    this.#buffer = allocated(this.bytes + alignment);
     const address = dnnl.addressOf(this.#buffer);
     this.#base = aligned(address) - address;
     this.#address = address + this.#base;
   }
 
-  #places(region: Region): readonly [number, number] {
-    if (region.variable === undefined) return [region.offset, region.offset];
-    const [even, odd] = this.#offsets.get(region.variable)!;
-    return region.home === "now" ? [even, odd] : [odd, even];
+  /** Where a region is in even and in odd runs. */
+  #places({ home, over, offset }: Region): readonly [number, number] {
+    if (over) return this.#places(over);
+    if (home === "kept") return [offset, offset];
+    const [one, other] = [this.#start + offset, this.#start + this.#generation + offset];
+    if (home === "now") return [one, other];
+    return offset < this.#generation ? [other, one] : [other, other];
   }
 
   /** The elements of a tensor, in the order in which they lie, as they are in this run. */
@@ -138,7 +111,7 @@ export class Memory {
     const [even, odd] = this.#places(region).map(
       (offset) => new array(this.#buffer, this.#base + offset + start, sizeOf(shape)) as TypedArray,
     ) as [TypedArray, TypedArray];
-    return region.variable === undefined ? () => even : () => (this.#turn === 0 ? even : odd);
+    return even.byteOffset === odd.byteOffset ? () => even : () => (this.#turn === 0 ? even : odd);
   }
 
   /** The library's handle for a tensor. */
@@ -146,7 +119,7 @@ export class Memory {
     const places = this.#places(cell.region).map((place) => place + (cell.start ?? 0)) as [number, number];
     const description = cell.description ?? this.#dnnl.describe(formOf(cell));
     const handle = this.#dnnl.memory(description, this.#address + places[this.#turn]);
-    if (cell.region.variable !== undefined) this.#moving.push({ handle, places });
+    if (places[0] !== places[1]) this.#moving.push({ handle, places });
     return handle;
   }
 
@@ -154,6 +127,21 @@ export class Memory {
   turn(): void {
     this.#turn = this.#turn === 0 ? 1 : 0;
     for (const { handle, places } of this.#moving) this.#dnnl.place(handle, this.#address + places[this.#turn]);
+  }
+}
+
+/** @throws StriateError when there is not as much */
+function allocated(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (cause) {
+    throw new StriateError({
+      subject: "oneDNN",
+      found: `no ${formatBytes(bytes)} of memory for a program`,
+      expected: "as much free",
+      mend: "Use smaller inputs or batches",
+      cause,
+    });
   }
 }
 

@@ -30,14 +30,18 @@ const byGiven: Rule = (node, plan) => {
     relu: false,
     given: true,
   });
-  plan.run(primitive, [
-    [argument.source, source],
-    [argument.scale, scale],
-    [argument.shift, shift],
-    [argument.mean, mean],
-    [argument.variance, variance],
-    [argument.result, plan.output(node, 0, source.order, source.precision)],
-  ]);
+  plan.run(
+    primitive,
+    [
+      [argument.source, source],
+      [argument.scale, scale],
+      [argument.shift, shift],
+      [argument.mean, mean],
+      [argument.variance, variance],
+      [argument.result, plan.output(node, 0, source.order, source.precision)],
+    ],
+    { over: [argument.source] },
+  );
   return true;
 };
 
@@ -91,18 +95,22 @@ const gradient: Rule = (node, plan) => {
     epsilon: node.attributes.epsilon as number,
     relu,
   });
-  plan.run(primitive, [
-    ...(workspace ? [[argument.workspace, workspace] as const] : []),
-    [argument.source, source],
-    [argument.scale, scales],
-    ...(plan.dnnl.asksForShift ? [[argument.shift, scales] as const] : []),
-    [argument.mean, means],
-    [argument.variance, variances],
-    [argument.resultGradient, ofResult],
-    [argument.sourceGradient, plan.output(node, 0, source.order, precision)],
-    [argument.scaleGradient, plan.output(node, 1, "plain")],
-    [argument.shiftGradient, plan.output(node, 2, "plain")],
-  ]);
+  plan.run(
+    primitive,
+    [
+      ...(workspace ? [[argument.workspace, workspace] as const] : []),
+      [argument.source, source],
+      [argument.scale, scales],
+      ...(plan.dnnl.asksForShift ? [[argument.shift, scales] as const] : []),
+      [argument.mean, means],
+      [argument.variance, variances],
+      [argument.resultGradient, ofResult],
+      [argument.sourceGradient, plan.output(node, 0, source.order, precision)],
+      [argument.scaleGradient, plan.output(node, 1, "plain")],
+      [argument.shiftGradient, plan.output(node, 2, "plain")],
+    ],
+    { over: [argument.resultGradient] },
+  );
   return true;
 };
 

@@ -6,24 +6,10 @@ import { formatShape, type Shape, sameShape } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
-import {
-  bytesOf,
-  type Cell,
-  formOf,
-  type Home,
-  isEitherOrder,
-  type Memory,
-  type Order,
-  type Region,
-} from "./memory.ts";
+import { settle } from "./lifetimes.ts";
+import { bytesOf, type Cell, formOf, type Home, isEitherOrder, type Order, type Region } from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
-
-/** A piece of work: what it touches, and how to do it once everything has its place. */
-export interface Step {
-  readonly name: string;
-  readonly touches: readonly Region[];
-  make(memory: Memory): () => void;
-}
+import { type Step, type StepOptions, underneath, written } from "./step.ts";
 
 /** Lays out the steps of a node; false where it does not know how. */
 export type Rule = (node: Node, plan: Plan) => boolean;
@@ -134,7 +120,7 @@ export class Plan {
     const seen = new Set(ofOutputs);
     for (const node of nodesOf(graph)) if (!seen.has(node)) visit(node);
     for (const { variable, next } of graph.updates) this.#update(variable.source.name, next);
-    this.#live();
+    settle(this);
   }
 
   /** By a rule: in bfloat16 where that is wanted and the library has it so, otherwise in float32. */
@@ -222,18 +208,15 @@ export class Plan {
     }
     const region = () => this.#like(cell, bytesOf(cell.dtype, cell.shape, precision));
     return this.#once(cell, `${order} ${precision}`, () =>
-      this.#copied(cell, { ...cell, order, precision, region: region() }),
+      this.#copied(cell, { ...widened(cell), order, precision, region: region() }),
     );
   }
 
   /** Fills a tensor with another's elements, for good where those do not change. */
   #copied(from: Cell, to: Cell): Cell {
-    const primitive = this.dnnl.reorder(
-      this.dnnl.describe(formOf(from)),
-      to.description ?? this.dnnl.describe(formOf(to)),
-    );
+    const prepared = this.#isFixed(from);
     const both = [[argument.source, from] as const, [argument.result, to] as const];
-    this.run(primitive, both, this.#isFixed(from));
+    this.run(primitive, both, { prepared });
     return to;
   }
 
@@ -315,24 +298,27 @@ export class Plan {
     };
   }
 
-  /** A step that runs a primitive. */
-  run(primitive: Primitive, arguments_: readonly (readonly [number, Cell])[], prepared = false): void {
+  /** A step that runs a primitive, which may write its result over some of its arguments. */
+  run(
+    primitive: Primitive,
+    arguments_: readonly (readonly [number, Cell])[],
+    { prepared = false, over = [] }: { readonly prepared?: boolean; readonly over?: readonly number[] } = {},
+  ): void {
     const all = [...arguments_];
     if (primitive.scratchpad) all.push([argument.scratchpad, this.temporary(primitive.scratchpad)]);
     const name = `${this.#name} ${all.map(([, cell]) => formatShape(cell.shape)).join(", ")}`;
     this.step(
       all.map(([, cell]) => cell),
       (memory) => this.dnnl.bound(name, primitive, new Map(all.map(([index, cell]) => [index, memory.handle(cell)]))),
-      prepared,
+      { prepared, writes: written(all), over: underneath(all, over) },
     );
   }
 
-  step(cells: readonly Cell[], make: Step["make"], prepared = false): void {
-    (prepared || this.isPreparing ? this.prepared : this.steps).push({
-      name: this.#name,
-      touches: cells.map(({ region }) => region),
-      make,
-    });
+  /** A step of our own: it writes all that it touches, unless it is said. */
+  step(cells: readonly Cell[], make: Step["make"], { prepared = false, writes = cells, over = [] }: StepOptions = {}) {
+    const [touches, written, under] = [cells, writes, over].map((each) => each.map(({ region }) => region));
+    const step: Step = { name: this.#name, touches: touches!, writes: written!, over: under!, make };
+    (prepared || this.isPreparing ? this.prepared : this.steps).push(step);
   }
 
   /** The operator's own meaning, over the same memory: for what the library does not have. */
@@ -340,7 +326,7 @@ export class Plan {
     this.looped.set(node.op.name, (this.looped.get(node.op.name) ?? 0) + 1);
     const inputs = node.inputs.map((input) => input && this.ordered(input, "plain"));
     const outputs = node.outputs.map((_, index) => this.output(node, index, "plain"));
-    this.step([...inputs.filter((input) => input !== undefined), ...outputs], (memory) => {
+    const run: Step["make"] = (memory) => {
       const from = inputs.map((cell) => cell && { cell, view: memory.view(cell) });
       const to = outputs.map(memory.view.bind(memory));
       return () => {
@@ -349,7 +335,8 @@ export class Plan {
           (to[index]!() as Float32Array).set(tensor.data as Float32Array);
         });
       };
-    });
+    };
+    this.step([...inputs.filter((input) => input !== undefined), ...outputs], run, { writes: outputs });
   }
 
   /** Brings a variable's next value to where it is looked for in the next run. */
@@ -357,34 +344,22 @@ export class Plan {
     this.#name = name;
     const now = this.variables.get(name)!;
     const source = this.ordered(next, "plain");
-    if (this.#canBecome(source)) {
+    if (this.#canBecome(source, now.region.bytes)) {
       Object.assign(source.region, { home: "next", variable: name });
       return;
     }
     const target: Cell = { ...now, region: this.region(now.region.bytes, "next", name) };
-    this.step([source, target], (memory) => {
+    const copy: Step["make"] = (memory) => {
       const [from, to] = [memory.view(source), memory.view(target)];
       return () => (to() as Float32Array).set(from() as Float32Array);
-    });
+    };
+    this.step([source, target], copy, { writes: [target] });
   }
 
   /** Whether a tensor is made after the outputs (whose numbers may yet condemn it) and has its place to itself. */
-  #canBecome({ region, start = 0, description }: Cell): boolean {
+  #canBecome({ region, start = 0, description }: Cell, bytes: number): boolean {
     const isEarly = this.steps.slice(0, this.untilOutputs).some(({ touches }) => touches.includes(region));
-    return region.home === "arena" && start === 0 && !description && !isEarly;
-  }
-
-  /** When every region is first and last used. */
-  #live(): void {
-    this.steps.forEach(({ touches }, index) => {
-      for (const region of touches) {
-        region.first = Math.min(region.first, index);
-        region.last = Math.max(region.last, index);
-      }
-    });
-    for (const { region } of this.outputs.values()) region.last = this.steps.length;
-    for (const { touches } of this.prepared)
-      for (const region of touches) if (region.home === "arena") [region.first, region.last] = [0, this.steps.length];
+    return region.home === "arena" && start === 0 && !description && region.bytes === bytes && !isEarly;
   }
 }
 

@@ -25,7 +25,7 @@ export class NativeProgram {
   constructor(dnnl: Dnnl, graph: Graph, variables: Tensors, finite: readonly string[], precision: Stored = "float32") {
     this.plan = new Plan(dnnl, graph, rules, precision);
     this.#finite = finite;
-    this.#memory = new Memory(dnnl, this.plan.regions);
+    this.#memory = new Memory(dnnl, this.plan.regions, this.plan.prepared.length + this.plan.untilOutputs);
     this.#prepare = this.plan.prepared.map((step) => step.make(this.#memory));
     this.#steps = this.plan.steps.map((step) => step.make(this.#memory));
     for (const { cell, tensor } of this.plan.constants) this.#set(cell, tensor);

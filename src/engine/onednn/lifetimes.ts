@@ -1,0 +1,72 @@
+/** When the bytes of a program are needed, and which of them can lie where others did. */
+import type { Cell, Region } from "./memory.ts";
+import { freeingEarly } from "./order.ts";
+import type { Step } from "./step.ts";
+
+/** What is to be placed. */
+interface Course {
+  readonly regions: readonly Region[];
+  /** Steps that are made once, and those of every run. */
+  readonly prepared: readonly Step[];
+  readonly steps: Step[];
+  /** Of the steps, those that the outputs need: what they make is looked at when these are done. */
+  readonly untilOutputs: number;
+  /** Set before each run. */
+  readonly inputs: ReadonlyMap<string, Cell>;
+  readonly outputs: ReadonlyMap<string, Cell>;
+  /** Set once, with the constants. */
+  readonly variables: ReadonlyMap<string, Cell>;
+  readonly constants: readonly { readonly cell: Cell }[];
+}
+
+/**
+ * Orders the steps, and says of every region when it is first and last used, counting the steps that are made once before
+ * those of a run. What is only used on the way to what is kept need not be kept.
+ */
+export function settle({
+  regions,
+  prepared,
+  steps,
+  untilOutputs,
+  inputs,
+  outputs,
+  variables,
+  constants,
+}: Course): void {
+  steps.push(...freeingEarly(steps.slice(0, untilOutputs), steps.splice(untilOutputs)));
+  const all = [...prepared, ...steps];
+  const given = new Set([...variables.values(), ...constants.map(({ cell }) => cell)].map(({ region }) => region));
+  for (const region of regions) [region.first, region.last] = [Number.POSITIVE_INFINITY, -1];
+  const use = (region: Region, step: number) => {
+    region.first = Math.min(region.first, step);
+    region.last = Math.max(region.last, step);
+  };
+  all.forEach(({ touches }, step) => {
+    for (const region of touches) use(region, step);
+  });
+  for (const { region } of inputs.values()) use(region, prepared.length);
+  const once = new Set(prepared.flatMap(({ touches }) => touches));
+  const every = new Set(steps.flatMap(({ touches }) => touches));
+  for (const { region } of outputs.values()) use(region, prepared.length + untilOutputs);
+  for (const region of regions) {
+    const isMadeOnce = region.home === "arena" && once.has(region) && every.has(region);
+    if (region.home === "next" || isMadeOnce) region.last = all.length;
+    const isOnTheWay = region.home === "kept" && once.has(region) && !every.has(region) && !given.has(region);
+    if (isOnTheWay) region.home = "arena";
+  }
+  overlay(all);
+}
+
+/** Where a step may write over what it reads, and nothing needs that any more, it does. */
+function overlay(steps: readonly Step[]): void {
+  steps.forEach(({ writes: [target], over }, step) => {
+    if (target?.home !== "arena" || target.first !== step || target.over) return;
+    const found = over.map((region) => region.over ?? region).find((region) => isOver(region, target, step));
+    if (!found) return;
+    target.over = found;
+    found.last = target.last;
+  });
+}
+
+const isOver = (region: Region, target: Region, step: number): boolean =>
+  region.home === "arena" && region.last === step && region.bytes === target.bytes && region !== target;
