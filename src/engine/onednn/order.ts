@@ -35,19 +35,31 @@ export function freeingEarly(before: readonly Step[], steps: readonly Step[]): S
   const waits = waitsOf(steps);
   const touching = new Map<Region, number[]>();
   steps.forEach(({ touches }, index) => {
-    for (const region of new Set(touches)) touching.set(region, [...(touching.get(region) ?? []), index]);
+    for (const region of new Set(touches)) {
+      const others = touching.get(region) ?? [];
+      others.push(index);
+      touching.set(region, others);
+    }
   });
   const left = new Map([...touching].map(([region, indices]) => [region, indices.length]));
   const alive = new Set(before.flatMap(({ touches }) => touches));
   const done = new Set<number>();
   const order: Step[] = [];
 
+  const missing = waits.map(({ size }) => size);
+  const followers = steps.map((): number[] => []);
+  waits.forEach((each, index) => {
+    for (const earlier of each) followers[earlier]!.push(index);
+  });
   const isReady = (index: number, also: readonly number[]): boolean =>
     !done.has(index) &&
     !also.includes(index) &&
-    [...waits[index]!].every((each) => done.has(each) || also.includes(each));
-  const after = (index: number): number[] =>
-    [...new Set(steps[index]!.touches.flatMap((region) => touching.get(region)!))].sort((one, other) => one - other);
+    missing[index] === also.reduce((count, each) => count + (waits[index]!.has(each) ? 1 : 0), 0);
+  /** The steps for which something changes when this one is made. */
+  const after = (index: number): number[] => {
+    const shared = steps[index]!.touches.filter(({ home }) => home === "arena");
+    return [...followers[index]!, ...shared.flatMap((region) => touching.get(region)!)];
+  };
   /** The bytes that these steps, made now, take more than they free. */
   const taken = (indices: readonly number[]): number => {
     const touched = indices.flatMap((index) => [...new Set(steps[index]!.touches)]);
@@ -63,7 +75,7 @@ export function freeingEarly(before: readonly Step[], steps: readonly Step[]): S
   const freeing = (index: number): readonly number[] | undefined => {
     const together = [index];
     while (taken(together) > 0) {
-      const next = after(together.at(-1)!).find((each) => isReady(each, together));
+      const next = followers[together.at(-1)!]!.find((each) => isReady(each, together));
       if (next === undefined || together.length === furthest) return undefined;
       together.push(next);
     }
@@ -72,6 +84,7 @@ export function freeingEarly(before: readonly Step[], steps: readonly Step[]): S
   const make = (index: number) => {
     order.push(steps[index]!);
     done.add(index);
+    for (const follower of followers[index]!) missing[follower]! -= 1;
     for (const region of new Set(steps[index]!.touches)) {
       left.set(region, left.get(region)! - 1);
       alive.add(region);
@@ -84,7 +97,10 @@ export function freeingEarly(before: readonly Step[], steps: readonly Step[]): S
     const near = new Set(after(first));
     for (let found: readonly number[] | undefined = []; found; ) {
       found = undefined;
-      for (const index of near) if (isReady(index, [])) found ??= freeing(index);
+      for (const index of near) {
+        if (done.has(index) || !isReady(index, [])) near.delete(index);
+        else found ??= freeing(index);
+      }
       for (const index of found ?? []) {
         make(index);
         for (const each of after(index)) near.add(each);
