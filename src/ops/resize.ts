@@ -91,7 +91,13 @@ function resized(shape: readonly Dimension[], settings: Settings, attributes: Re
   });
 }
 
-/** The axes that change, with all that decides their weights. */
+/** The axes that change, with all that decides their weights, from the settings after the first operand. */
+export const resizedAxes = (
+  shape: readonly Dimension[],
+  settings: readonly (Value | undefined)[],
+  attributes: ResizeAttributes,
+) => changes(shape, constants(settings), attributes);
+
 function changes(
   shape: readonly Dimension[],
   settings: Settings,

@@ -29,9 +29,27 @@ export interface Slide {
   readonly after: readonly number[];
 }
 
-export type Elementwise = "relu" | "tanh" | "abs" | "sqrt" | "linear" | "logistic" | "exp" | "log" | "clip" | "pow";
-/** Elementwise functions whose gradient is computed from their result; that of clipping is from its operand. */
-export type Differentiated = "relu" | "tanh" | "logistic" | "clip";
+export type Elementwise =
+  | "relu"
+  | "leakyRelu"
+  | "tanh"
+  | "elu"
+  | "abs"
+  | "sqrt"
+  | "linear"
+  | "softplus"
+  | "logistic"
+  | "exp"
+  | "log"
+  | "clip"
+  | "pow"
+  | "swish"
+  | "geluTanh"
+  | "geluErf"
+  | "mish"
+  | "hardSwish";
+/** Elementwise functions whose gradient is computed from their result, not from their operand. */
+export const byResult: { readonly [name in Elementwise]?: number } = { relu: 0x100, tanh: 0x101, logistic: 0x104 };
 export type Binary = keyof typeof binaryKinds;
 export type Pooling = keyof typeof poolingKinds;
 export type Reduction = keyof typeof reductionKinds;
@@ -52,6 +70,7 @@ export const binaryKinds = {
 export const poolingKinds = { max: 0x1ff, averageWithPadding: 0x2ff, average: 0x3ff } as const;
 export const reductionKinds = { max: 0x2fff2, min: 0x2fff3, sum: 0x2fff4, mean: 0x2fff6 } as const;
 export const resamplingKinds = { nearest: 0x2fff0, linear: 0x2fff1 } as const;
+export const acrossChannels = 0xaff;
 export const softmaxKinds = { plain: 0x30000, log: 0x30001 } as const;
 export const propagation = {
   training: 64,
@@ -203,9 +222,15 @@ export abstract class Dnnl {
     beta: number,
     postOps?: readonly PostOp[],
   ): Primitive;
-  abstract elementwiseGradient(algorithm: Differentiated, form: Form, alpha: number, beta: number): Primitive;
+  abstract elementwiseGradient(algorithm: Elementwise, form: Form, alpha: number, beta: number): Primitive;
   abstract softmax(kind: keyof typeof softmaxKinds, form: Form, axis: number): Primitive;
   abstract resampling(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive;
+  /** From the gradient of the result to that of the source: the forms are still those of the resampling. */
+  abstract resamplingGradient(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive;
+  /** Each element by its neighbours among the channels. */
+  abstract responseNormalisation(form: Form, size: number, alpha: number, beta: number, bias: number): Primitive;
+  /** Over the last axis, scaled and shifted. */
+  abstract layerNormalisation(form: Form, statistics: Form, epsilon: number): Primitive;
   abstract binary(algorithm: Binary, first: Form, second: Form, result: Form, postOps?: readonly PostOp[]): Primitive;
   abstract product(
     first: Form,
@@ -217,10 +242,13 @@ export abstract class Dnnl {
   abstract reduction(algorithm: Reduction, source: Form, result: Form): Primitive;
   abstract reorder(from: Description, to: Description): Primitive;
 
+  protected get scaleAndShift(): number {
+    return this.normalisationFlags.scale + this.normalisationFlags.shift;
+  }
+
   /** Flags of batch normalisation: it always scales and shifts. */
   protected normalisationFlagsOf({ relu, given }: NormalisationForms): number {
-    const { scale, shift, relu: fused } = this.normalisationFlags;
-    return scale + shift + (relu ? fused : 0) + (given ? 1 : 0);
+    return this.scaleAndShift + (relu ? this.normalisationFlags.relu : 0) + (given ? 1 : 0);
   }
 
   /** Attributes: the scratchpad is the caller's, and results go through the post-operations. */

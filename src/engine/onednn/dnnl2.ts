@@ -2,11 +2,12 @@
 
 import type { NativeType } from "../../platform/native-terms.ts";
 import {
+  acrossChannels,
   type Binary,
   binaryKinds,
+  byResult,
   type ConvolutionForms,
   type Description,
-  type Differentiated,
   Dnnl,
   type Elementwise,
   type Form,
@@ -35,10 +36,9 @@ const bytes = {
   reduction: 1408,
   softmax: 2800,
   resampling: 2848,
+  responseNormalisation: 1432,
+  layerNormalisation: 3496,
 };
-
-/** Elementwise functions in the form that has the gradient that is wanted. */
-const differentiated = { relu: 0x100, tanh: 0x101, logistic: 0x104, clip: 0xff };
 
 const direct = 1;
 const pointer: NativeType = "uintptr_t";
@@ -60,6 +60,14 @@ export class Dnnl2 extends Dnnl {
     log: 0xef,
     clip: 0xff,
     pow: 0x20,
+    leakyRelu: 0x1f,
+    elu: 0x3f,
+    softplus: 0x9f,
+    swish: 0xdf,
+    geluTanh: 0xcf,
+    geluErf: 0x30,
+    mish: 0x60,
+    hardSwish: 0x70,
   };
 
   describe(form: Form): Description {
@@ -211,18 +219,19 @@ export class Dnnl2 extends Dnnl {
     return this.primitive(this.#descriptor(operation, postOps));
   }
 
-  elementwiseGradient(algorithm: Differentiated, form: Form, alpha: number, beta: number): Primitive {
+  elementwiseGradient(algorithm: Elementwise, form: Form, alpha: number, beta: number): Primitive {
+    const kind = byResult[algorithm] ?? this.elementwiseKinds[algorithm];
     const forward = this.#filled(
       bytes.elementwise,
       "dnnl_eltwise_forward_desc_init",
       ["int", "int", pointer, "float", "float"],
-      [propagation.training, differentiated[algorithm], this.addressOfForm(form), alpha, beta],
+      [propagation.training, kind, this.addressOfForm(form), alpha, beta],
     );
     const operation = this.#filled(
       bytes.elementwise,
       "dnnl_eltwise_backward_desc_init",
       ["int", pointer, pointer, "float", "float"],
-      [differentiated[algorithm], this.addressOfForm(form), this.addressOfForm(form), alpha, beta],
+      [kind, this.addressOfForm(form), this.addressOfForm(form), alpha, beta],
     );
     return this.primitive(this.#descriptor(operation, [], this.#descriptor(forward)));
   }
@@ -243,6 +252,43 @@ export class Dnnl2 extends Dnnl {
       "dnnl_resampling_forward_desc_init",
       ["int", "int", pointer, pointer, pointer],
       [propagation.inference, resamplingKinds[kind], 0, this.addressOfForm(source), this.addressOfForm(result)],
+    );
+    return this.primitive(this.#descriptor(operation));
+  }
+
+  resamplingGradient(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive {
+    const forms = [source, result].map(this.addressOfForm);
+    const forward = this.#filled(
+      bytes.resampling,
+      "dnnl_resampling_forward_desc_init",
+      ["int", "int", ...pointers(3)],
+      [propagation.training, resamplingKinds[kind], 0, ...forms],
+    );
+    const operation = this.#filled(
+      bytes.resampling,
+      "dnnl_resampling_backward_desc_init",
+      ["int", ...pointers(3)],
+      [resamplingKinds[kind], 0, ...forms],
+    );
+    return this.primitive(this.#descriptor(operation, [], this.#descriptor(forward)));
+  }
+
+  responseNormalisation(form: Form, size: number, alpha: number, beta: number, bias: number): Primitive {
+    const operation = this.#filled(
+      bytes.responseNormalisation,
+      "dnnl_lrn_forward_desc_init",
+      ["int", "int", pointer, "int64_t", "float", "float", "float"],
+      [propagation.inference, acrossChannels, this.addressOfForm(form), size, alpha, beta, bias],
+    );
+    return this.primitive(this.#descriptor(operation));
+  }
+
+  layerNormalisation(form: Form, statistics: Form, epsilon: number): Primitive {
+    const operation = this.#filled(
+      bytes.layerNormalisation,
+      "dnnl_layer_normalization_forward_desc_init",
+      ["int", ...pointers(2), "float", "uint"],
+      [propagation.training, ...[form, statistics].map(this.addressOfForm), epsilon, this.scaleAndShift],
     );
     return this.primitive(this.#descriptor(operation));
   }

@@ -1,11 +1,12 @@
 /** Version 3 of oneDNN's C interface: a function for each kind of primitive makes its descriptor. */
 import type { NativeType } from "../../platform/native-terms.ts";
 import {
+  acrossChannels,
   type Binary,
   binaryKinds,
+  byResult,
   type ConvolutionForms,
   type Description,
-  type Differentiated,
   Dnnl,
   type Elementwise,
   type Form,
@@ -21,9 +22,6 @@ import {
   resamplingKinds,
   softmaxKinds,
 } from "./dnnl.ts";
-
-/** Elementwise functions in the form that has the gradient that is wanted. */
-const differentiated = { relu: 0x100, tanh: 0x101, logistic: 0x104, clip: 0x2e };
 
 const direct = 1;
 const pointer: NativeType = "uintptr_t";
@@ -45,6 +43,14 @@ export class Dnnl3 extends Dnnl {
     log: 0x2d,
     clip: 0x2e,
     pow: 0x30,
+    leakyRelu: 0x20,
+    elu: 0x22,
+    softplus: 0x27,
+    swish: 0x2c,
+    geluTanh: 0x2b,
+    geluErf: 0x31,
+    mish: 0x33,
+    hardSwish: 0x34,
   };
 
   describe(form: Form): Description {
@@ -208,18 +214,19 @@ export class Dnnl3 extends Dnnl {
     );
   }
 
-  elementwiseGradient(algorithm: Differentiated, given: Form, alpha: number, beta: number): Primitive {
+  elementwiseGradient(algorithm: Elementwise, given: Form, alpha: number, beta: number): Primitive {
+    const kind = byResult[algorithm] ?? this.elementwiseKinds[algorithm];
     const form = this.addressOfForm(given);
     const forward = this.#descriptor(
       "eltwise_forward",
       ["int", "int", pointer, pointer, "float", "float"],
-      [propagation.training, differentiated[algorithm], form, form, alpha, beta],
+      [propagation.training, kind, form, form, alpha, beta],
     );
     return this.primitive(
       this.#descriptor(
         "eltwise_backward",
         ["int", ...pointers(3), "float", "float", pointer],
-        [differentiated[algorithm], form, form, form, alpha, beta, forward],
+        [kind, form, form, form, alpha, beta, forward],
       ),
     );
   }
@@ -241,6 +248,40 @@ export class Dnnl3 extends Dnnl {
         "resampling_forward",
         ["int", "int", ...pointers(3)],
         [propagation.inference, resamplingKinds[kind], 0, this.addressOfForm(source), this.addressOfForm(result)],
+      ),
+    );
+  }
+
+  resamplingGradient(kind: keyof typeof resamplingKinds, source: Form, result: Form): Primitive {
+    const forms = [source, result].map(this.addressOfForm);
+    const forward = this.#descriptor(
+      "resampling_forward",
+      ["int", "int", ...pointers(3)],
+      [propagation.training, resamplingKinds[kind], 0, ...forms],
+    );
+    return this.primitive(
+      this.#descriptor("resampling_backward", ["int", ...pointers(4)], [resamplingKinds[kind], 0, ...forms, forward]),
+    );
+  }
+
+  responseNormalisation(form: Form, size: number, alpha: number, beta: number, bias: number): Primitive {
+    const same = this.addressOfForm(form);
+    return this.primitive(
+      this.#descriptor(
+        "lrn_forward",
+        ["int", "int", ...pointers(2), "int64_t", "float", "float", "float"],
+        [propagation.inference, acrossChannels, same, same, size, alpha, beta, bias],
+      ),
+    );
+  }
+
+  layerNormalisation(form: Form, statistics: Form, epsilon: number): Primitive {
+    const same = this.addressOfForm(form);
+    return this.primitive(
+      this.#descriptor(
+        "layer_normalization_forward",
+        ["int", ...pointers(3), "float", "uint"],
+        [propagation.training, same, same, this.addressOfForm(statistics), epsilon, this.scaleAndShift],
       ),
     );
   }

@@ -1,11 +1,11 @@
 /** Elements put together, taken apart and put around: copies between parts of tensors, in whichever order those lie. */
-import { constantOf, type Node, type Value } from "../../graph/value.ts";
+import { constantOf, type Value } from "../../graph/value.ts";
 import { borderPlaces, Concat, Pad, padAmounts, Slice, sliceRanges } from "../../ops/core/arrange.ts";
 import { DepthToSpace, SpaceToDepth } from "../../ops/depth-space.ts";
-import { normaliseAxis, type Shape, sizeOf } from "../../tensor/shape.ts";
-import { scalar, Tensor } from "../../tensor/tensor.ts";
+import { normaliseAxis, type Shape } from "../../tensor/shape.ts";
 import { copy } from "./arrangement.ts";
 import { type Cell, stridesIn } from "./memory.ts";
+import { byPlaces, type View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
 type Strides = readonly number[];
@@ -13,33 +13,6 @@ type Strides = readonly number[];
 /** How far a place, one number for each axis, is from the first. */
 const offsetOf = (strides: Strides, place: readonly number[]): number =>
   strides.reduce((sum, stride, axis) => sum + stride * place[axis]!, 0);
-
-/**
- * Moves elements of any type, each from a place that is found once: by moving their numbers, counted from 1, as the operator
- * does. Where no number comes to stand, `filler` does.
- */
-function byPlaces(node: Node, plan: Plan, filler?: Value): boolean {
-  const [x, ...others] = node.inputs as [Value, ...(Value | undefined)[]];
-  const settings = others.map((other) => (other === filler ? other && scalar(0, "int32") : constantOf(other)));
-  if (x.shape.includes(0) || others.some((other, index) => other && !settings[index])) return false;
-  const source = plan.ordered(x, "plain");
-  const numbers = new Int32Array(sizeOf(source.shape)).map((_, index) => index + 1);
-  const [moved] = node.op.evaluate([new Tensor("int32", source.shape, numbers), ...settings], node.attributes);
-  const places = moved!.data as Int32Array;
-  const fill = filler && plan.ordered(filler, "plain");
-  const result = plan.output(node, 0, "plain");
-  plan.step([source, result, ...(fill ? [fill] : [])], (memory) => {
-    const [from, to, none] = [source, result, fill ?? source].map(memory.view.bind(memory)) as [View, View, View];
-    return () => {
-      const [data, into, other] = [from(), to(), fill ? none()[0]! : 0];
-      for (let index = 0; index < places.length; index++)
-        into[index] = places[index] === 0 ? other : data[places[index]! - 1]!;
-    };
-  });
-  return true;
-}
-
-type View = () => Float32Array;
 
 const sliced: Rule = (node, plan) => {
   const [x, ...settings] = node.inputs as [Value, ...(Value | undefined)[]];

@@ -1,16 +1,21 @@
 /** Which primitives compute which operators: docs/engine.md says what was measured. */
+import { activationRules } from "./activations.ts";
 import { arrangementRules } from "./arrangement.ts";
 import { convolutionRules } from "./convolution.ts";
 import { deconvolutionRules } from "./deconvolution.ts";
 import { elementwiseRules } from "./elementwise.ts";
+import { foldRules } from "./folds.ts";
 import { functionRules } from "./functions.ts";
+import { indexRules } from "./indices.ts";
 import { joiningRules } from "./joining.ts";
 import { normalisationRules } from "./normalisation.ts";
 import { byRule, type Rule, type Rules } from "./plan.ts";
 import { poolingRules } from "./pooling.ts";
 import { productRules } from "./products.ts";
+import { resamplingRules } from "./resampling.ts";
 
 const all: Rules = [
+  ...activationRules,
   ...arrangementRules,
   ...convolutionRules,
   ...deconvolutionRules,
@@ -19,7 +24,10 @@ const all: Rules = [
   ...normalisationRules,
   ...poolingRules,
   ...productRules,
+  ...resamplingRules,
   ...functionRules,
+  ...foldRules,
+  ...indexRules,
 ];
 
 /**
