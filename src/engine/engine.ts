@@ -1,5 +1,5 @@
 /** What an engine is: something that lowers a graph to one it can run, and runs it. */
-import { StriateError } from "../errors.ts";
+import { type Complaint, StriateError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { variablesOf } from "../graph/graph.ts";
 import { checkMemory } from "../graph/memory.ts";
@@ -76,6 +76,25 @@ export class MemoryGuard {
 
 const mostChecked = 1000;
 
+/** What a program ran on. */
+export interface ProgramReport {
+  /** The engine's name. */
+  readonly engine: string;
+  /** In which numbers it computed. */
+  readonly precision: "float64" | Exclude<Precision, "auto">;
+  /** The operators that ran elsewhere than in the engine's own primitives, with how many of each, in the last run. */
+  readonly elsewhere: Readonly<Record<string, number>>;
+}
+
+/** What several programs ran on together: of each operator, the most that one of them ran elsewhere. */
+export function reportTogether([first, ...others]: readonly [ProgramReport, ...ProgramReport[]]): ProgramReport {
+  const elsewhere: Record<string, number> = { ...first.elsewhere };
+  for (const other of others)
+    for (const [name, count] of Object.entries(other.elsewhere))
+      elsewhere[name] = Math.max(elsewhere[name] ?? 0, count);
+  return { ...first, elsewhere };
+}
+
 /** A compiled graph with its variables, which each run updates. */
 export interface Program {
   /** Runs the graph on these inputs; the outputs, after the updates have been made. */
@@ -86,14 +105,35 @@ export interface Program {
   revert(): Promise<void>;
   /** Replaces variables: those before the last run are forgotten. */
   write(variables: Tensors): Promise<void>;
+  /** What it ran on, as of its last run. */
+  report(): Promise<ProgramReport>;
   /** What its first runs took, step by step: none unless it was compiled with `profile`. */
   profile(): Promise<readonly RunTime[]>;
   /** Frees what the program holds; it cannot run again. */
   dispose(): Promise<void>;
 }
 
+/** An engine as it is on this machine. */
+export interface EngineFacts {
+  readonly name: string;
+  /** What people call it. */
+  readonly title: string;
+  readonly precisions: readonly Precision[];
+  /** What keeps it from running here, and what to do about it; nothing where it runs. */
+  readonly missing?: Pick<Complaint, "found" | "mend">;
+  readonly version?: string;
+  /** The file of its library, where that is the system's. */
+  readonly library?: string;
+  /** The instruction set that it computes with, by its own name for it. */
+  readonly instructions?: string;
+  /** What the precision `auto` stands for. */
+  readonly auto?: Precision;
+}
+
 export interface Engine {
   readonly name: string;
+  /** What it is on this machine, or what it lacks: found out once. */
+  about(): Promise<EngineFacts>;
   /** The graph that is run in place of this one: the same values in operators that the engine has. */
   lower(graph: Graph): Graph;
   /**

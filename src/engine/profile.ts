@@ -106,6 +106,7 @@ export function profiled(engine: Engine): { engine: Engine; read: () => Promise<
       read: (names) => program.read(names),
       revert: () => program.revert(),
       write: (variables) => program.write(variables),
+      report: () => program.report(),
       profile: () => program.profile(),
       dispose: async () => {
         last = await program.profile();
@@ -116,6 +117,7 @@ export function profiled(engine: Engine): { engine: Engine; read: () => Promise<
   return {
     engine: {
       name: engine.name,
+      about: () => engine.about(),
       lower: (graph) => engine.lower(graph),
       compile: async (graph, variables, options) =>
         watched(await engine.compile(graph, variables, { ...options, profile: true }), graph.updates.length > 0),

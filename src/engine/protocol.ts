@@ -1,6 +1,6 @@
 /** What crosses between a program's near end and the thread that runs it. */
 import type { DType, TypedArray } from "../tensor/dtype.ts";
-import type { Precision } from "./engine.ts";
+import type { EngineFacts, Precision, ProgramReport } from "./engine.ts";
 
 /** A tensor as it crosses between threads. */
 export interface PlainTensor {
@@ -10,6 +10,12 @@ export interface PlainTensor {
 }
 
 export type PlainTensors = Readonly<Record<string, PlainTensor>>;
+
+/** What the thread knows of its engine. */
+export type AboutAnswer = Pick<EngineFacts, "version" | "library" | "instructions" | "auto">;
+
+/** What the thread knows of how a program ran. */
+export type ReportAnswer = Omit<ProgramReport, "engine">;
 
 export interface OpenRequest {
   readonly program: number;

@@ -16,6 +16,7 @@ import {
   MemoryGuard,
   memoryLimit,
   type Program,
+  type ProgramReport,
   single,
   type Tensors,
 } from "./engine.ts";
@@ -128,12 +129,17 @@ class ReferenceProgram implements Program {
     return this.#clock?.runs ?? [];
   }
 
+  async report(): Promise<ProgramReport> {
+    return { engine: "reference", precision: "float64", elsewhere: {} };
+  }
+
   async dispose(): Promise<void> {}
 }
 
 /** The reference engine. Feeds and variables of any float type are computed, and come back, in float64. */
 export const reference: Engine = {
   name: "reference",
+  about: async () => ({ name: "reference", title: "the reference", precisions: single }),
   lower: (graph) => graph,
   compile: async (graph, variables, options = {}) => new ReferenceProgram(graph, variables, options),
   close: async () => {},

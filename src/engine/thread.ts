@@ -15,15 +15,25 @@ import {
   checkVariables,
   checkWritten,
   type Engine,
+  type EngineFacts,
   MemoryGuard,
   memoryLimit,
   type Precision,
   type Program,
+  type ProgramReport,
   type Tensors,
 } from "./engine.ts";
 import { Ferry } from "./ferry.ts";
 import type { RunTime } from "./profile.ts";
-import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "./protocol.ts";
+import type {
+  AboutAnswer,
+  OpenRequest,
+  PlainTensor,
+  PlainTensors,
+  ReportAnswer,
+  RunAnswer,
+  RunRequest,
+} from "./protocol.ts";
 
 const plain = (tensors: Iterable<readonly [string, Tensor]>): PlainTensors =>
   Object.fromEntries([...tensors].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]));
@@ -137,6 +147,11 @@ class ThreadProgram implements Program {
     return (await this.#worker.call("profile", { program: this.#program })) as RunTime[];
   }
 
+  async report(): Promise<ProgramReport> {
+    const answer = (await this.#worker.call("report", { program: this.#program })) as ReportAnswer;
+    return { engine: this.#far.name, ...answer };
+  }
+
   async dispose(): Promise<void> {
     this.#disposed = true;
     await this.#worker.call("dispose", { program: this.#program });
@@ -164,6 +179,7 @@ export class ThreadEngine implements Engine {
   readonly #far: FarEnd;
   #worker: Peer | undefined;
   #asked: Promise<void> | undefined;
+  #facts: Promise<EngineFacts> | undefined;
   #programs = 0;
 
   constructor(far: FarEnd) {
@@ -175,12 +191,33 @@ export class ThreadEngine implements Engine {
     return this.#far.lower(graph);
   }
 
+  about(): Promise<EngineFacts> {
+    this.#facts ??= this.#ask();
+    return this.#facts;
+  }
+
+  async #ask(): Promise<EngineFacts> {
+    const { name, title, precisions } = this.#far;
+    try {
+      const answer = (await this.#thread().call("about", undefined)) as AboutAnswer;
+      return { name, title, precisions, ...answer };
+    } catch (error) {
+      await this.close();
+      const { found, mend } = error instanceof StriateError ? error.complaint : { found: (error as Error).message };
+      return { name, title, precisions, missing: { found, mend } };
+    }
+  }
+
+  #thread(): Peer {
+    this.#worker ??= this.#far.start();
+    return this.#worker;
+  }
+
   async compile(graph: Graph, variables: Tensors, options: CompileOptions = {}): Promise<Program> {
     checkPrecision(this.name, this.#far.precisions, options);
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
-    this.#worker ??= this.#far.start();
-    const worker = this.#worker;
+    const worker = this.#thread();
     this.#asked ??= this.#far.ask?.(worker);
     await this.#asked;
     const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, options);

@@ -12,11 +12,15 @@ export interface NativeLibrary {
     parameters: readonly NativeType[],
   ): (...given: (number | string)[]) => number;
   has(symbol: string): boolean;
+  /** The bytes at an address, as they are in memory. */
+  bytesAt(address: number, count: number): ArrayBuffer;
+  /** The file that the library was loaded from which has this function, where the system tells. */
+  fileOf(symbol: string): string | undefined;
   /** Where a buffer's bytes are. They stay there as long as the buffer is referred to. */
   addressOf(buffer: ArrayBuffer): number;
 }
 
-/** A library, or what is missing. */
+/** A library, or what is missing, and what to do about it where that is known here. */
 export type Opened =
   | { readonly library: NativeLibrary; readonly missing?: undefined }
-  | { readonly library?: undefined; readonly missing: string };
+  | { readonly library?: undefined; readonly missing: string; readonly mend?: string };

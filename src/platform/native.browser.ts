@@ -1,4 +1,4 @@
 /** In a browser there are no libraries of the system. */
 import type { Opened } from "./native-terms.ts";
 
-export const openLibrary = (): Opened => ({ missing: "Node: a browser has no native libraries" });
+export const openLibrary = (): Opened => ({ missing: "a browser, which has no libraries of the system" });

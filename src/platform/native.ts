@@ -1,5 +1,6 @@
 /** Libraries of the system, called through koffi, an optional dependency. The browser's twin is native.browser.ts. */
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { NativeLibrary, Opened } from "./native-terms.ts";
 
 type Koffi = typeof import("koffi");
@@ -7,6 +8,12 @@ type Koffi = typeof import("koffi");
 /** RTLD_NOW | RTLD_NODELETE, as glibc and musl number them. */
 const pinned = 2 | 0x1000;
 const numbers: Readonly<Record<string, number>> = { darwin: 2 | 0x80, linux: pinned };
+
+/** Folders of package managers in which the system does not look by itself: conda's, and Homebrew's two. */
+const folders = (): readonly string[] => [
+  ...(process.env.CONDA_PREFIX ? [join(process.env.CONDA_PREFIX, "lib")] : []),
+  ...(process.platform === "darwin" ? ["/opt/homebrew/lib", "/usr/local/lib"] : []),
+];
 
 /**
  * Opens the first of these libraries that there is; those of `before` are loaded first. All stay loaded until the process
@@ -17,16 +24,25 @@ export function openLibrary(names: readonly string[], before: readonly string[] 
   try {
     koffi = createRequire(import.meta.url)("koffi") as Koffi;
   } catch {
-    return { missing: "the package koffi, an optional dependency (npm install koffi)" };
+    return { missing: "no package koffi", mend: "Install it: npm install koffi" };
   }
   for (const name of before) pin(koffi, name);
-  const name = names.find((each) => pin(koffi, each));
-  if (name === undefined) return { missing: `a library named ${names.join(", ")}` };
-  const library = koffi.load(name);
+  const own = names.filter((name) => name.endsWith(".dylib") === (process.platform === "darwin"));
+  const broken: string[] = [];
+  const path = [...own, ...folders().flatMap((folder) => own.map((name) => join(folder, name)))].find((each) => {
+    const failure = pin(koffi, each);
+    if (failure !== undefined && !/no such file|not found/i.test(failure)) broken.push(failure);
+    return failure === undefined;
+  });
+  if (path === undefined) {
+    const why = broken.length > 0 ? ` that loads (${broken.join("; ")})` : "";
+    return { missing: `no library named ${own.join(", ")}${why}` };
+  }
+  const library = koffi.load(path);
   const functions = new Map<string, ReturnType<NativeLibrary["function"]>>();
   return {
     library: {
-      name,
+      name: path,
       function: (symbol, result, parameters) => {
         const known = functions.get(symbol) ?? (library.func(symbol, result, [...parameters]) as never);
         functions.set(symbol, known);
@@ -40,24 +56,39 @@ export function openLibrary(names: readonly string[], before: readonly string[] 
           return false;
         }
       },
+      bytesAt: (address, count) => koffi.view(BigInt(address), count).slice(0),
+      fileOf: (symbol) => fileOf(koffi, path, symbol),
       addressOf: (buffer) => Number(koffi.address(buffer)),
     } satisfies NativeLibrary,
   };
 }
 
-/** Whether there is such a library; if so it stays for good. */
-function pin(koffi: Koffi, name: string): boolean {
-  if (process.platform === "win32") return loads(koffi, name);
+/** Loads a library, which then stays for good. @returns why it could not be, or nothing */
+function pin(koffi: Koffi, path: string): string | undefined {
+  if (process.platform === "win32") return loadFailure(koffi, path);
   const system = koffi.load(null);
   const dlopen = system.func("dlopen", "uintptr_t", ["str", "int"]);
-  return Number(dlopen(name, numbers[process.platform] ?? pinned)) !== 0;
+  const dlerror = system.func("dlerror", "str", []);
+  if (Number(dlopen(path, numbers[process.platform] ?? pinned)) !== 0) return undefined;
+  return dlerror() ?? "not found";
 }
 
-function loads(koffi: Koffi, name: string): boolean {
+function loadFailure(koffi: Koffi, path: string): string | undefined {
   try {
-    koffi.load(name);
-    return true;
-  } catch {
-    return false;
+    koffi.load(path);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
+}
+
+/** What the system's loader says of the address of a function (dladdr: the first of its answers is the file). */
+function fileOf(koffi: Koffi, path: string, symbol: string): string | undefined {
+  if (process.platform === "win32") return undefined;
+  const system = koffi.load(null);
+  const handle = system.func("dlopen", "uintptr_t", ["str", "int"])(path, numbers[process.platform] ?? pinned);
+  const address = system.func("dlsym", "uintptr_t", ["uintptr_t", "str"])(handle, symbol);
+  const told = new BigUint64Array(4);
+  if (system.func("dladdr", "int", ["uintptr_t", "void *"])(address, told) === 0) return undefined;
+  return koffi.decode.string(told[0]);
 }

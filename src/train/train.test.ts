@@ -299,6 +299,7 @@ describe("what a program holds is let go of", () => {
           revert: () => program.revert(),
           write: (variables) => program.write(variables),
           profile: () => program.profile(),
+          report: () => program.report(),
           dispose: async () => {
             asked.push("dispose");
             throw new Error("disposing failed");

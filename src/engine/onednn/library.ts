@@ -1,11 +1,14 @@
 /** Finds oneDNN, under the names that its versions have on each system. */
-import { StriateError } from "../../errors.ts";
+import { type Complaint, StriateError } from "../../errors.ts";
 import { openLibrary } from "../../platform/native.ts";
+import type { NativeLibrary } from "../../platform/native-terms.ts";
+import type { AboutAnswer } from "../protocol.ts";
 import type { Dnnl } from "./dnnl.ts";
 import { Dnnl2 } from "./dnnl2.ts";
 import { Dnnl3 } from "./dnnl3.ts";
 
-const names = [
+/** What the library's file may be called. */
+export const libraryNames = [
   "libdnnl.so.3",
   "libdnnl.so.3.7",
   "libdnnl.so.3.6",
@@ -18,31 +21,65 @@ const threading = ["libgomp.so.1"];
 /** Functions of version 3 alone. */
 const isThree = "dnnl_memory_desc_create_with_strides";
 
-let opened: Dnnl | undefined;
+const howToInstall =
+  "Install it: apt-get install libdnnl2 (Debian 12), apt-get install libdnnl3.6 (Debian 13), " +
+  "brew install onednn, or conda install -c conda-forge onednn";
 
-/** What is missing for oneDNN to run, in words, or nothing. */
-export function missing(): string | undefined {
+let opened: { readonly library: NativeLibrary; readonly dnnl: Dnnl } | undefined;
+
+/** What is missing for oneDNN to run, with how to get it, or nothing. */
+export function missing(): Pick<Complaint, "found" | "mend"> | undefined {
   if (opened) return undefined;
-  const found = openLibrary(names, threading);
-  if (found.missing !== undefined) return found.missing;
-  opened = found.library.has(isThree) ? new Dnnl3(found.library) : new Dnnl2(found.library);
+  const found = openLibrary(libraryNames, threading);
+  if (found.missing !== undefined) return { found: found.missing, mend: found.mend ?? howToInstall };
+  const { library } = found;
+  opened = { library, dnnl: library.has(isThree) ? new Dnnl3(library) : new Dnnl2(library) };
   return undefined;
 }
 
 /** @throws StriateError when there is none, with how to get it */
-export function dnnl(): Dnnl {
+function found(): NonNullable<typeof opened> {
   const lacks = missing();
   if (opened) return opened;
-  throw new StriateError({
-    subject: "oneDNN",
-    found: `not ${lacks}`,
-    expected: "oneDNN 2 or 3 and koffi",
-    mend: 'Install it (Debian 12: apt-get install libdnnl2; Debian 13: libdnnl3.6; Homebrew: brew install onednn), or use the engine "ort"',
-  });
+  throw new StriateError({ subject: 'engine "onednn"', expected: "oneDNN 2 or 3", ...lacks! });
 }
 
-/** How many threads the calling thread's primitives use. */
+/** @throws StriateError when there is none, with how to get it */
+export const dnnl = (): Dnnl => found().dnnl;
+
+/** How many threads the calling thread's primitives use, where the library's runtime is an OpenMP. */
 export function useThreads(count: number): void {
-  const found = openLibrary(threading);
-  if (found.missing === undefined) found.library.function("omp_set_num_threads", "void", ["int"])(count);
+  const { library } = found();
+  const symbol = "omp_set_num_threads";
+  if (library.has(symbol)) library.function(symbol, "void", ["int"])(count);
+}
+
+/** Instruction sets by the bits that tell them, the largest first; two numbers where the versions differ. */
+const instructionSets: readonly (readonly [name: string, two: number, three?: number])[] = [
+  ["AVX512_CORE_AMX_FP16", Number.NaN, 0x1fef],
+  ["AVX512_CORE_AMX", 0x3e7, 0xfef],
+  ["AVX512_CORE_FP16", Number.NaN, 0x1ef],
+  ["AVX512_CORE_BF16", 0xe7],
+  ["AVX512_CORE_VNNI", 0x67],
+  ["AVX512_CORE", 0x27],
+  ["AVX2_VNNI_2", Number.NaN, 0x1f],
+  ["AVX2_VNNI", 0x407, 0xf],
+  ["AVX2", 0x7],
+  ["AVX", 0x3],
+  ["SSE41", 0x1],
+];
+
+/** The library's version and file, and the instruction set that it uses. @throws StriateError when there is none */
+export function libraryFacts(): AboutAnswer {
+  const { library, dnnl } = found();
+  const three = dnnl instanceof Dnnl3;
+  const address = library.function("dnnl_version", "uintptr_t", [])();
+  const version = [...new Int32Array(library.bytesAt(address, 12))].join(".");
+  const effective = library.function("dnnl_get_effective_cpu_isa", "int", [])();
+  const known = instructionSets.find(([, two, other = two]) => effective === (three ? other : two));
+  return {
+    version,
+    library: library.fileOf("dnnl_version"),
+    instructions: known?.[0] ?? (effective === 0 ? "the processor's own" : `number ${effective}`),
+  };
 }

@@ -20,7 +20,7 @@ const ones = new Map([["w", full([8, 3, 3, 3], 1)]]);
 
 test("a library that is not there is missed by its names", () => {
   expect(openLibrary(["libnothing.so.9", "libnothing.so.8"]).missing).toBe(
-    "a library named libnothing.so.9, libnothing.so.8",
+    "no library named libnothing.so.9, libnothing.so.8",
   );
 });
 
@@ -49,9 +49,9 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
       ["w", full([4], 2)],
       ["count", scalar(1)],
     ]);
-    const program = new NativeProgram(dnnl(), graph, start, []);
-    expect(program.plan.prepared.map(({ name }) => name)).toEqual(["Mul"]);
-    expect(program.plan.steps.map(({ name }) => name)).toEqual(["Mul", "Add"]);
+    const program = new NativeProgram(dnnl(), graph, start);
+    expect(program.plan.prepared.map(({ kind }) => kind.operator)).toEqual(["Mul"]);
+    expect(program.plan.steps.map(({ kind }) => kind.operator)).toEqual(["Mul", "Add"]);
     expect(
       program
         .run(new Map([["x", full([4], 5)]]))

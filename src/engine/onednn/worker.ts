@@ -8,8 +8,9 @@ import { nextName } from "../../onnx/names.ts";
 import { Moved } from "../../platform/calls.ts";
 import { serve } from "../../platform/worker.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { OpenRequest, PlainTensors, RunAnswer, RunRequest } from "../protocol.ts";
-import { dnnl, useThreads } from "./library.ts";
+import { Clock, type RunTime } from "../profile.ts";
+import type { AboutAnswer, OpenRequest, PlainTensors, ReportAnswer, RunAnswer, RunRequest } from "../protocol.ts";
+import { dnnl, libraryFacts, useThreads } from "./library.ts";
 import { chosenPrecision, type Stored } from "./precision.ts";
 import { NativeProgram } from "./program.ts";
 
@@ -18,6 +19,8 @@ interface Held {
   readonly graph: Graph;
   readonly finite: readonly string[];
   readonly precision: Stored;
+  readonly clock: Clock | undefined;
+  /** Until a program holds them. */
   variables: ReadonlyMap<string, Tensor>;
   native?: { readonly key: string; readonly program: NativeProgram };
 }
@@ -68,17 +71,22 @@ function programFor(held: Held, feeds: ReadonlyMap<string, Tensor>): NativeProgr
   const key = JSON.stringify(dimensions);
   if (held.native?.key === key) return held.native.program;
   const variables = held.native?.program.read() ?? held.variables;
-  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, held.finite, held.precision);
+  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, held);
   held.native = { key, program };
+  held.variables = new Map();
   return program;
 }
 
 serve({
-  open({ program, model, variables, updates, finite, threads, precision: asked }: OpenRequest): void {
+  about: (): AboutAnswer => ({ auto: chosenPrecision(dnnl(), "auto"), ...libraryFacts() }),
+
+  open({ program, model, variables, updates, finite, threads, profile, precision: asked }: OpenRequest): void {
     const held = tensors(variables);
     const precision = chosenPrecision(dnnl(), asked);
     useThreads(threads);
+    const clock = profile ? new Clock() : undefined;
     programs.set(program, {
+      clock,
       graph: received(model, new Set(held.keys()), updates),
       finite,
       precision,
@@ -109,6 +117,13 @@ serve({
     if (held.native) held.native.program.write(given);
     else held.variables = new Map([...held.variables, ...given]);
   },
+
+  report({ program }: { program: number }): ReportAnswer {
+    const { precision, native } = heldOf(program);
+    return { precision, elsewhere: Object.fromEntries(native?.program.plan.looped ?? []) };
+  },
+
+  profile: ({ program }: { program: number }): readonly RunTime[] => heldOf(program).clock?.runs ?? [],
 
   dispose({ program }: { program: number }): void {
     programs.delete(program);

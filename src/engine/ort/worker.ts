@@ -6,7 +6,15 @@ import { Moved } from "../../platform/calls.ts";
 import { serve } from "../../platform/worker.ts";
 import type { DType, TypedArray } from "../../tensor/dtype.ts";
 import type { RunTime } from "../profile.ts";
-import type { OpenRequest, PlainTensor, PlainTensors, RunAnswer, RunRequest } from "../protocol.ts";
+import type {
+  AboutAnswer,
+  OpenRequest,
+  PlainTensor,
+  PlainTensors,
+  ReportAnswer,
+  RunAnswer,
+  RunRequest,
+} from "../protocol.ts";
 import { SessionProfile } from "./profile.ts";
 import { runtime } from "./runtime.ts";
 
@@ -54,6 +62,8 @@ async function release(program: number): Promise<void> {
 }
 
 serve({
+  about: (): AboutAnswer => ({ version: runtime.env.versions.common, auto: "float32" }),
+
   async open({ model, variables, ...request }: OpenRequest): Promise<void> {
     const profile = request.profile ? await SessionProfile.start() : undefined;
     const session = await runtime.InferenceSession.create(model, {
@@ -99,6 +109,11 @@ serve({
     held.variables = new Map([...held.variables, ...toRuntimeAll(variables)]);
     held.previous = held.variables;
     held.halted = false;
+  },
+
+  report({ program }: { program: number }): ReportAnswer {
+    sessionOf(program);
+    return { precision: "float32", elsewhere: {} };
   },
 
   /** Waits for what was asked before, and frees everything: a thread that ends while the runtime works ends the process. */
