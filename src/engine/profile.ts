@@ -143,7 +143,8 @@ export interface Times {
 /** What is left of a run beside its steps. */
 const rest = "other";
 
-const nameOf = ({ operator, scope }: StepKind): string => (scope === "" ? operator : `${scope}/${operator}`);
+/** The layer's path, where it is of one, and the operator: `conv1/Conv`. */
+export const nameOf = ({ operator, scope }: StepKind): string => (scope === "" ? operator : `${scope}/${operator}`);
 
 /** Where the time of runs goes, the most first: by operator, or by layer and operator. */
 export function timesBy(key: "operator" | "layer", runs: readonly RunTime[]): Times[] {

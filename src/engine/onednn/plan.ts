@@ -9,7 +9,7 @@ import { type Chain, chainsOf } from "./fuse.ts";
 import { settle } from "./lifetimes.ts";
 import { bytesOf, type Cell, formOf, type Home, isEitherOrder, type Order, type Region } from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
-import { type Step, type StepOptions, underneath, written } from "./step.ts";
+import { Label, type Step, type StepOptions, underneath, written } from "./step.ts";
 
 /** Lays out the steps of a node; false where it does not know how. */
 export type Rule = (node: Node, plan: Plan) => boolean;
@@ -53,7 +53,7 @@ export class Plan {
   readonly #used: Set<Value>;
   readonly #results: ReadonlySet<Value>;
   readonly #consumers = new Map<Value, readonly Node[]>();
-  #name = "";
+  readonly #label = new Label();
   #chain: Chain | undefined;
   /** Whether what is being laid out depends on nothing that changes from run to run. */
   isPreparing = false;
@@ -83,7 +83,7 @@ export class Plan {
     const alone = (node: Node) => {
       if (this.#done.has(node)) return;
       this.#done.add(node);
-      this.#name = node.scope === "" ? node.op.name : `${node.scope}/${node.op.name}`;
+      this.#label.set(node);
       if (!this.#by(rules.get(node.op), node)) this.#loop(node);
     };
     const visit = (node: Node) => {
@@ -106,13 +106,13 @@ export class Plan {
         return;
       }
       const { head, rest } = chain;
-      this.#name = [head, ...rest].map(({ op }) => op.name).join("+");
+      this.#label.set(head, ...rest);
       this.#chain = chain;
       const isDone = this.#by(rules.get(head.op), head);
       this.#chain = undefined;
       if (!isDone) for (const each of [head, ...rest]) alone(each);
     };
-    this.early = visit;
+    this.early = (node) => this.#label.within(() => visit(node));
     const ofOutputs = nodesBehind(graph.outputs.values());
     for (const node of ofOutputs) visit(node);
     for (const [name, value] of graph.outputs) this.outputs.set(name, this.ordered(value, "plain"));
@@ -215,6 +215,10 @@ export class Plan {
   /** Fills a tensor with another's elements, for good where those do not change. */
   #copied(from: Cell, to: Cell): Cell {
     const prepared = this.#isFixed(from);
+    const primitive = this.dnnl.reorder(
+      this.dnnl.describe(formOf(from)),
+      to.description ?? this.dnnl.describe(formOf(to)),
+    );
     const both = [[argument.source, from] as const, [argument.result, to] as const];
     this.run(primitive, both, { prepared });
     return to;
@@ -237,7 +241,7 @@ export class Plan {
     const made = this.#orders.get(cell.region) ?? new Map<string, Cell>();
     this.#orders.set(cell.region, made);
     const shaped = `${key} ${formatShape(cell.shape)}`;
-    const found = made.get(shaped) ?? make();
+    const found = made.get(shaped) ?? this.#label.within(make, "Reorder");
     made.set(shaped, found);
     return found;
   }
@@ -306,7 +310,7 @@ export class Plan {
   ): void {
     const all = [...arguments_];
     if (primitive.scratchpad) all.push([argument.scratchpad, this.temporary(primitive.scratchpad)]);
-    const name = `${this.#name} ${all.map(([, cell]) => formatShape(cell.shape)).join(", ")}`;
+    const name = `${this.#label.name} ${all.map(([, cell]) => formatShape(cell.shape)).join(", ")}`;
     this.step(
       all.map(([, cell]) => cell),
       (memory) => this.dnnl.bound(name, primitive, new Map(all.map(([index, cell]) => [index, memory.handle(cell)]))),
@@ -317,7 +321,7 @@ export class Plan {
   /** A step of our own: it writes all that it touches, unless it is said. */
   step(cells: readonly Cell[], make: Step["make"], { prepared = false, writes = cells, over = [] }: StepOptions = {}) {
     const [touches, written, under] = [cells, writes, over].map((each) => each.map(({ region }) => region));
-    const step: Step = { name: this.#name, touches: touches!, writes: written!, over: under!, make };
+    const step: Step = { kind: this.#label.take(), touches: touches!, writes: written!, over: under!, make };
     (prepared || this.isPreparing ? this.prepared : this.steps).push(step);
   }
 
@@ -341,7 +345,7 @@ export class Plan {
 
   /** Brings a variable's next value to where it is looked for in the next run. */
   #update(name: string, next: Value): void {
-    this.#name = name;
+    this.#label.update(name);
     const now = this.variables.get(name)!;
     const source = this.ordered(next, "plain");
     if (this.#canBecome(source, now.region.bytes)) {

@@ -2,11 +2,20 @@
 import type { Graph } from "../../graph/graph.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { Tensors } from "../engine.ts";
+import { type Clock, inputsStep, outputsStep } from "../profile.ts";
 import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { Plan } from "./plan.ts";
 import type { Stored } from "./precision.ts";
+
+export interface ProgramOptions {
+  /** Outputs that must be finite numbers for a run to count. */
+  readonly finite?: readonly string[];
+  readonly precision?: Stored;
+  /** Takes the time of every step. */
+  readonly clock?: Clock;
+}
 
 /** What is computed when: everything is made once, so that a run allocates nothing but what it gives back. */
 export class NativeProgram {
@@ -20,11 +29,18 @@ export class NativeProgram {
   #prepared = false;
   /** Whether there is a generation before this one to go back to. */
   #canRevert = false;
+  readonly #clock: Clock | undefined;
   #halted = false;
 
-  constructor(dnnl: Dnnl, graph: Graph, variables: Tensors, finite: readonly string[], precision: Stored = "float32") {
+  constructor(
+    dnnl: Dnnl,
+    graph: Graph,
+    variables: Tensors,
+    { finite = [], precision = "float32", clock }: ProgramOptions = {},
+  ) {
     this.plan = new Plan(dnnl, graph, rules, precision);
     this.#finite = finite;
+    this.#clock = clock;
     this.#memory = new Memory(dnnl, this.plan.regions, this.plan.prepared.length + this.plan.untilOutputs);
     this.#prepare = this.plan.prepared.map((step) => step.make(this.#memory));
     this.#steps = this.plan.steps.map((step) => step.make(this.#memory));
@@ -51,30 +67,37 @@ export class NativeProgram {
   }
 
   run(feeds: Tensors): Map<string, Tensor> {
+    this.#clock?.begin();
+    const results = this.#computed(feeds);
+    this.#clock?.end();
+    return results;
+  }
+
+  #make(from: number, to: number): void {
+    for (let index = from; index < to; index++) {
+      this.#steps[index]!();
+      this.#clock?.step(this.plan.steps[index]!.kind);
+    }
+  }
+
+  #computed(feeds: Tensors): Map<string, Tensor> {
     if (!this.#prepared) for (const step of this.#prepare) step();
     this.#prepared = true;
     for (const [name, cell] of this.plan.inputs) this.#set(cell, feeds.get(name)!);
+    this.#clock?.step(inputsStep);
     const { untilOutputs, outputs } = this.plan;
-    for (let index = 0; index < untilOutputs; index++) this.#steps[index]!();
+    this.#make(0, untilOutputs);
     const results = new Map([...outputs].map(([name, cell]) => [name, this.#get(cell)]));
+    this.#clock?.step(outputsStep);
     if (this.#halted) return results;
     this.#halted = !this.#finite.every((name) => (results.get(name)!.data as Float32Array).every(Number.isFinite));
     if (this.#halted) this.revert();
     else {
-      for (let index = untilOutputs; index < this.#steps.length; index++) this.#steps[index]!();
+      this.#make(untilOutputs, this.#steps.length);
       this.#memory.turn();
       this.#canRevert = true;
     }
     return results;
-  }
-
-  /** Milliseconds of every step of a run, by name. */
-  profile(): { name: string; milliseconds: number }[] {
-    return this.#steps.map((step, index) => {
-      const start = performance.now();
-      step();
-      return { name: this.plan.steps[index]!.name, milliseconds: performance.now() - start };
-    });
   }
 
   /** The variables as they are now: those that nothing uses, as they came. */

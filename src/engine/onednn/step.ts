@@ -1,9 +1,11 @@
 /** Pieces of work: what each touches, what it writes, and how to do it once everything has its place. */
+import { fixedShape, type Node } from "../../graph/value.ts";
+import { kindOf, nameOf, type StepKind } from "../profile.ts";
 import { argument } from "./dnnl.ts";
 import type { Cell, Memory, Region } from "./memory.ts";
 
 export interface Step {
-  readonly name: string;
+  readonly kind: StepKind;
   readonly touches: readonly Region[];
   /** Of those, what it writes, the result first. */
   readonly writes: readonly Region[];
@@ -42,4 +44,46 @@ export function underneath(arguments_: readonly (readonly [number, Cell])[], kin
   return arguments_
     .filter(([kind, { start = 0, order }]) => kinds.includes(kind) && start === 0 && order === target?.order)
     .map(([, cell]) => cell);
+}
+
+/** What is being laid out: it says of which operator and layer the steps are that come of it. */
+export class Label {
+  #kind: StepKind = { operator: "", scope: "", macs: 0 };
+
+  /** The nodes that are computed together from now on. */
+  set(...nodes: readonly [Node, ...Node[]]): void {
+    const kinds = nodes.map((node) =>
+      kindOf(node, {
+        inputs: node.inputs.map((value) => value && fixedShape(value)),
+        outputs: node.outputs.map((value) => fixedShape(value) ?? []),
+      }),
+    );
+    const operator = kinds.map((kind) => kind.operator).join("+");
+    this.#kind = { operator, scope: kinds[0]!.scope, macs: kinds.reduce((sum, { macs }) => sum + macs, 0) };
+  }
+
+  /** Whatever the body lays out leaves what is being laid out as it is; its steps are of another operator where one is given. */
+  within<Made>(body: () => Made, operator = this.#kind.operator): Made {
+    const kind = this.#kind;
+    this.#kind = { ...kind, operator, macs: operator === kind.operator ? kind.macs : 0 };
+    const made = body();
+    this.#kind = kind;
+    return made;
+  }
+
+  /** A variable that takes its next value. */
+  update(name: string): void {
+    this.#kind = { operator: "update", scope: name, macs: 0 };
+  }
+
+  get name(): string {
+    return nameOf(this.#kind);
+  }
+
+  /** What a new step is; arithmetic is the first one's. */
+  take(): StepKind {
+    const kind = this.#kind;
+    this.#kind = { ...kind, macs: 0 };
+    return kind;
+  }
 }
