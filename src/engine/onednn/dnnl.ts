@@ -1,9 +1,10 @@
 /**
  * What Striate asks of oneDNN, whichever version of its C interface is there. Handles and addresses are numbers; whatever
- * is made here lives as long as the thread. https://oneapi-src.github.io/oneDNN/
+ * is made here lives as long as the thread, unless it is `owned`. https://oneapi-src.github.io/oneDNN/
  */
 import { StriateError } from "../../errors.ts";
 import type { NativeLibrary, NativeType } from "../../platform/native-terms.ts";
+import { Made } from "./made.ts";
 
 export type Handle = number;
 
@@ -129,7 +130,8 @@ export abstract class Dnnl {
   protected readonly library: NativeLibrary;
   protected readonly engine: Handle;
   readonly #stream: Handle;
-  readonly #kept: unknown[] = [];
+  /** What is made now belongs to it. */
+  #made = new Made();
   readonly #cell: BigUint64Array;
   readonly #cellAddress: number;
   /** The post-operations' first argument number, which versions number differently. */
@@ -162,12 +164,29 @@ export abstract class Dnnl {
   /** Calls a function whose first argument is where to put what it makes. */
   protected made(symbol: string, types: readonly NativeType[], given: readonly number[]): Handle {
     this.call(symbol, ["uintptr_t", ...types], [this.#cellAddress, ...given]);
-    return Number(this.#cell[0]);
+    const handle = Number(this.#cell[0]);
+    this.#made.own(symbol, handle);
+    return handle;
+  }
+
+  /** What `make` gives, and how to free whatever it made here. */
+  owned<T>(make: () => T): { readonly value: T; readonly free: () => void } {
+    const [before, made] = [this.#made, new Made()];
+    const free = () => made.free(this.library);
+    this.#made = made;
+    try {
+      return { value: make(), free };
+    } catch (error) {
+      free();
+      throw error;
+    } finally {
+      this.#made = before;
+    }
   }
 
   protected buffer(bytes: number): { buffer: ArrayBuffer; address: number } {
     const buffer = new ArrayBuffer(bytes);
-    this.#kept.push(buffer);
+    this.#made.hold(buffer);
     return { buffer, address: this.library.addressOf(buffer) };
   }
 

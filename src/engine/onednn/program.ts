@@ -20,6 +20,8 @@ export interface ProgramOptions {
 /** What is computed when: everything is made once, so that a run allocates nothing but what it gives back. */
 export class NativeProgram {
   readonly plan: Plan;
+  /** Frees what the library made for it; it cannot run again. */
+  readonly dispose: () => void;
   readonly #memory: Memory;
   readonly #prepare: readonly (() => void)[];
   readonly #steps: readonly (() => void)[];
@@ -38,12 +40,19 @@ export class NativeProgram {
     variables: Tensors,
     { finite = [], precision = "float32", clock }: ProgramOptions = {},
   ) {
-    this.plan = new Plan(dnnl, graph, rules, precision);
     this.#finite = finite;
     this.#clock = clock;
-    this.#memory = new Memory(dnnl, this.plan.regions, this.plan.prepared.length + this.plan.untilOutputs);
-    this.#prepare = this.plan.prepared.map((step) => step.make(this.#memory));
-    this.#steps = this.plan.steps.map((step) => step.make(this.#memory));
+    const { value, free } = dnnl.owned(() => {
+      const plan = new Plan(dnnl, graph, rules, precision);
+      const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
+      const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
+      return { plan, memory, prepare: prepare!, steps: steps! };
+    });
+    this.plan = value.plan;
+    this.#memory = value.memory;
+    this.#prepare = value.prepare;
+    this.#steps = value.steps;
+    this.dispose = free;
     for (const { cell, tensor } of this.plan.constants) this.#set(cell, tensor);
     this.write(variables);
   }
@@ -93,6 +102,8 @@ export class NativeProgram {
     this.#halted = !this.#finite.every((name) => (results.get(name)!.data as Float32Array).every(Number.isFinite));
     if (this.#halted) this.revert();
     else {
+      // From here on the generation before this one is written over.
+      this.#canRevert = false;
       this.#make(untilOutputs, this.#steps.length);
       this.#memory.turn();
       this.#canRevert = true;

@@ -19,13 +19,15 @@ interface Held {
   readonly graph: Graph;
   readonly finite: readonly string[];
   readonly precision: Stored;
+  readonly threads: number;
   readonly clock: Clock | undefined;
   /** Until a program holds them. */
   variables: ReadonlyMap<string, Tensor>;
-  native?: { readonly key: string; readonly program: NativeProgram };
+  native?: { readonly key: string; readonly program: NativeProgram } | undefined;
 }
 
 const programs = new Map<number, Held>();
+let threadsNow: number | undefined;
 
 const tensors = (given: PlainTensors): Map<string, Tensor> =>
   new Map(Object.entries(given).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, shape, data)]));
@@ -68,13 +70,22 @@ function programFor(held: Held, feeds: ReadonlyMap<string, Tensor>): NativeProgr
     shape.forEach((length, axis) => {
       if (typeof length === "string") dimensions[length] = feeds.get(source.name)!.shape[axis]!;
     });
+  // A primitive must run with as many threads as it was made for.
+  if (held.threads !== threadsNow) useThreads(held.threads);
+  threadsNow = held.threads;
   const key = JSON.stringify(dimensions);
   if (held.native?.key === key) return held.native.program;
-  const variables = held.native?.program.read() ?? held.variables;
-  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, held);
+  if (held.native) held.variables = held.native.program.read();
+  discard(held);
+  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), held.variables, held);
   held.native = { key, program };
   held.variables = new Map();
   return program;
+}
+
+function discard(held: Held): void {
+  held.native?.program.dispose();
+  held.native = undefined;
 }
 
 serve({
@@ -83,10 +94,10 @@ serve({
   open({ program, model, variables, updates, finite, threads, profile, precision: asked }: OpenRequest): void {
     const held = tensors(variables);
     const precision = chosenPrecision(dnnl(), asked);
-    useThreads(threads);
     const clock = profile ? new Clock() : undefined;
     programs.set(program, {
       clock,
+      threads,
       graph: received(model, new Set(held.keys()), updates),
       finite,
       precision,
@@ -126,10 +137,13 @@ serve({
   profile: ({ program }: { program: number }): readonly RunTime[] => heldOf(program).clock?.runs ?? [],
 
   dispose({ program }: { program: number }): void {
+    const held = programs.get(program);
+    if (held) discard(held);
     programs.delete(program);
   },
 
   close(): void {
+    for (const held of programs.values()) discard(held);
     programs.clear();
   },
 });
