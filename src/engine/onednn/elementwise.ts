@@ -3,12 +3,12 @@ import { constantOf, type Value } from "../../graph/value.ts";
 import { Clip, ClipGradient } from "../../ops/activation.ts";
 import { Add, Div, Exp, Mul, Neg, Relu, Sigmoid, Sqrt, Sub, Tanh, TanhGradient } from "../../ops/core/elementwise.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { argument, type Binary, type Differentiated, type Elementwise } from "./dnnl.ts";
+import { argument, type Binary, type Elementwise } from "./dnnl.ts";
 import { type Cell, formOf, type Order } from "./memory.ts";
 import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
 
 /** Elementwise functions of one operand: the library's, with its two numbers. */
-const unary =
+export const unary =
   (algorithm: Elementwise, alpha = 0, beta = 0): Rule =>
   (node, plan) => {
     const [x] = node.inputs as [Value];
@@ -16,11 +16,9 @@ const unary =
     const source = plan.cell(x, plan.precision);
     const result = plan.output(node, 0, source.order, source.precision);
     const { postOps, operands } = plan.following(node, source.order);
-    plan.run(plan.dnnl.elementwise(algorithm, formOf(widened(source)), alpha, beta, postOps), [
-      [argument.source, widened(source)],
-      ...operands,
-      [argument.result, widened(result)],
-    ]);
+    const primitive = plan.dnnl.elementwise(algorithm, formOf(widened(source)), alpha, beta, postOps);
+    const from = [[argument.source, widened(source)] as const, ...operands];
+    plan.run(primitive, [...from, [argument.result, widened(result)]], { over: from.map(([index]) => index) });
     return true;
   };
 
@@ -42,28 +40,29 @@ const pairwise =
     const { postOps, operands } = plan.following(node, order);
     const result = plan.output(node, 0, order, left.precision);
     const [x, y, z] = [left, right, result].map((cell) => widened(cell)) as [Cell, Cell, Cell];
-    plan.run(plan.dnnl.binary(algorithm, formOf(x), formOf(y), formOf(z), postOps), [
-      [argument.source, x],
-      [argument.second, y],
-      ...operands,
-      [argument.result, z],
-    ]);
+    const primitive = plan.dnnl.binary(algorithm, formOf(x), formOf(y), formOf(z), postOps);
+    const from = [[argument.source, x] as const, [argument.second, y] as const, ...operands];
+    plan.run(primitive, [...from, [argument.result, z]], { over: from.map(([index]) => index) });
     return true;
   };
 
 /** From a function's result and the result's gradient to the operand's. */
 const gradient =
-  (algorithm: Differentiated): Rule =>
+  (algorithm: Elementwise): Rule =>
   (node, plan) => {
     const [y, g] = node.inputs as [Value, Value];
     if (!isFloat32(y, g)) return false;
     const result = widened(plan.cell(y, plan.precision));
     const ofResult = widened(plan.ordered(g, result.order, plan.precision));
-    plan.run(plan.dnnl.elementwiseGradient(algorithm, formOf(result), 0, 0), [
-      [argument.result, result],
-      [argument.resultGradient, ofResult],
-      [argument.sourceGradient, widened(plan.output(node, 0, result.order, plan.precision))],
-    ]);
+    plan.run(
+      plan.dnnl.elementwiseGradient(algorithm, formOf(result), 0, 0),
+      [
+        [argument.result, result],
+        [argument.resultGradient, ofResult],
+        [argument.sourceGradient, widened(plan.output(node, 0, result.order, plan.precision))],
+      ],
+      { over: [argument.resultGradient] },
+    );
     return true;
   };
 
@@ -89,11 +88,15 @@ const clipGradient: Rule = (node, plan) => {
   const source = widened(plan.cell(x, plan.precision));
   const ofResult = widened(plan.ordered(g, source.order, plan.precision));
   const below = lowest ? numberBelow(limits[0]) : limits[0];
-  plan.run(plan.dnnl.elementwiseGradient("clip", formOf(source), below, limits[1]), [
-    [argument.source, source],
-    [argument.resultGradient, ofResult],
-    [argument.sourceGradient, widened(plan.output(node, 0, source.order, plan.precision))],
-  ]);
+  plan.run(
+    plan.dnnl.elementwiseGradient("clip", formOf(source), below, limits[1]),
+    [
+      [argument.source, source],
+      [argument.resultGradient, ofResult],
+      [argument.sourceGradient, widened(plan.output(node, 0, source.order, plan.precision))],
+    ],
+    { over: [argument.resultGradient] },
+  );
   return true;
 };
 

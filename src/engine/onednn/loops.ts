@@ -1,24 +1,28 @@
 /** Loops of our own over memory: what the library lacks, one pass for each, which allocates nothing. */
-import { dtypes } from "../../tensor/dtype.ts";
+import type { TypedArray } from "../../tensor/dtype.ts";
 import { type Shape, stridesOf } from "../../tensor/shape.ts";
 import { type Cell, type Memory, stridesIn } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 
 /** One axis of a walk over elements: how many, and how far apart the neighbours of each tensor are. */
-interface Axis {
+export interface Axis {
   readonly length: number;
   readonly strides: readonly number[];
 }
 
+/** A tensor that a loop reads: its elements follow its own order, or these strides along the axes of the result. */
+export type Operand = Cell & { readonly strides?: readonly number[] };
+
 /** A tensor's strides along the axes of a shape that it broadcasts to. */
-export function stridesTo({ order, shape: own }: Cell, shape: Shape): number[] {
+function stridesTo({ order, shape: own, strides: given }: Operand, shape: Shape): readonly number[] {
+  if (given) return given;
   const strides = own.length < 3 ? stridesOf(own) : stridesIn(order, own);
   const lead = shape.length - own.length;
   return shape.map((_, axis) => (axis < lead || own[axis - lead] === 1 ? 0 : strides[axis - lead]!));
 }
 
 /** The axes in which a tensor's elements follow one another: those that all tensors walk through alike become one. */
-function walkOf(result: Cell, operands: readonly Cell[]): readonly Axis[] {
+export function walkOf(result: Cell, operands: readonly Operand[]): readonly Axis[] {
   const { shape, order } = result;
   const strides = [result, ...operands].map((cell) => stridesTo(cell, shape));
   const inner = order === "channelsLast" && shape.length > 2 ? 1 : -1;
@@ -35,6 +39,10 @@ function walkOf(result: Cell, operands: readonly Cell[]): readonly Axis[] {
   }
   return walk.length > 0 ? walk : [{ length: 1, strides: strides.map(() => 0) }];
 }
+
+/** Whether a tensor's elements follow one another as the result's do. */
+const isDense = (walk: readonly Axis[], index: number): boolean =>
+  walk.every(({ strides }) => strides[index] === strides[0]);
 
 /** A polynomial, from its highest power down. */
 const polynomial = (factors: readonly number[]): string =>
@@ -66,7 +74,25 @@ function even(x) {
   return nearest - x === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
 }`;
 
-const made = new Map<string, (views: readonly (() => unknown)[]) => () => void>();
+type Views = readonly (() => TypedArray)[];
+type Make = (views: Views, sums?: Float64Array) => () => void;
+const made = new Map<string, Make>();
+
+/**
+ * A loop from its text, in which `v0`, `v1` ... are the elements of these tensors and `sums` is room of its own. Each text is compiled by itself: one
+ * function for all would know neither what it computes nor of which types.
+ */
+export function compiled(memory: Memory, cells: readonly Cell[], text: string, sums?: Float64Array): () => void {
+  const key = `${cells.map(({ dtype }) => dtype)}\n${text}`;
+  const views = cells.map((_, index) => `const v${index} = views[${index}]();`).join("\n");
+  const source = `${called}\nreturn () => {\n${views}\n${text}\n};`;
+  const make = made.get(key) ?? (new Function("views", "sums", source) as Make);
+  made.set(key, make);
+  return make(
+    cells.map((cell) => memory.view(cell)),
+    sums,
+  );
+}
 
 /**
  * The text of a loop is made for the tensors that it goes over, so that the compiler knows their types and strides: the
@@ -74,25 +100,23 @@ const made = new Map<string, (views: readonly (() => unknown)[]) => () => void>(
  */
 function textOf(walk: readonly Axis[], lines: readonly string[], result: string): string {
   const operands = [...walk[0]!.strides.keys()].slice(1);
-  const isDense = (index: number) => walk.every(({ strides }) => strides[index] === strides[0]);
   const depthOf = (index: number) => walk.findLastIndex(({ strides }) => strides[index] !== 0);
   const loaded = (index: number, place: string) => `const x${index - 1} = v${index}[${place}];`;
-  const text = [...walk[0]!.strides.keys()].map((index) => `const v${index} = views[${index}]();`);
-  text.push("let t = 0;");
+  const text = ["let t = 0;"];
   for (const index of operands) if (depthOf(index) < 0) text.push(loaded(index, "0"));
   for (const [depth, { length, strides }] of walk.entries()) {
     text.push(`for (let i${depth} = 0; i${depth} < ${length}; i${depth}++) {`);
     for (const index of operands) {
-      if (strides[index] === 0 || isDense(index)) continue;
+      if (strides[index] === 0 || isDense(walk, index)) continue;
       const outer = walk.findLastIndex((axis, before) => before < depth && axis.strides[index] !== 0);
       const base = outer < 0 ? "" : `o${index}_${outer} + `;
       text.push(`const o${index}_${depth} = ${base}i${depth} * ${strides[index]};`);
       if (depthOf(index) === depth) text.push(loaded(index, `o${index}_${depth}`));
     }
   }
-  for (const index of operands) if (depthOf(index) >= 0 && isDense(index)) text.push(loaded(index, "t"));
+  for (const index of operands) if (depthOf(index) >= 0 && isDense(walk, index)) text.push(loaded(index, "t"));
   text.push(...lines, `v0[t++] = ${result};`, "}".repeat(walk.length));
-  return `${called}\nreturn () => {\n${text.join("\n")}\n};`;
+  return text.join("\n");
 }
 
 /**
@@ -102,16 +126,16 @@ function textOf(walk: readonly Axis[], lines: readonly string[], result: string)
 export function pass(
   plan: Plan,
   result: Cell,
-  operands: readonly Cell[],
-  { lines = [], text }: { readonly lines?: readonly string[]; readonly text: string },
+  operands: readonly Operand[],
+  {
+    lines = [],
+    text,
+    prepared = false,
+  }: { readonly lines?: readonly string[]; readonly text: string; readonly prepared?: boolean },
 ): void {
   const cells = [result, ...operands];
-  const source = textOf(walkOf(result, operands), lines, text);
-  const key = `${cells.map(({ dtype }) => dtypes[dtype].array.name)}\n${source}`;
-  plan.step(cells, (memory: Memory) => {
-    // Each text is compiled anew: one function for all would know neither what it computes nor of which types.
-    const make = made.get(key) ?? (new Function("views", source) as (views: readonly (() => unknown)[]) => () => void);
-    made.set(key, make);
-    return make(cells.map((cell) => memory.view(cell)));
-  });
+  const walk = walkOf(result, operands);
+  const source = textOf(walk, lines, text);
+  const over = operands.filter((_, index) => isDense(walk, index + 1));
+  plan.step(cells, (memory) => compiled(memory, cells, source), { writes: [result], over, prepared });
 }

@@ -7,6 +7,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
 import { settle } from "./lifetimes.ts";
+import { pass } from "./loops.ts";
 import { bytesOf, type Cell, formOf, type Home, isEitherOrder, type Order, type Region } from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
 import { Label, type Step, type StepOptions, underneath, written } from "./step.ts";
@@ -215,6 +216,10 @@ export class Plan {
   /** Fills a tensor with another's elements, for good where those do not change. */
   #copied(from: Cell, to: Cell): Cell {
     const prepared = this.#isFixed(from);
+    if (from.dtype !== "float32") {
+      pass(this, to, [from], { text: "x0", prepared });
+      return to;
+    }
     const primitive = this.dnnl.reorder(
       this.dnnl.describe(formOf(from)),
       to.description ?? this.dnnl.describe(formOf(to)),

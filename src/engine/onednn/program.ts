@@ -7,6 +7,7 @@ import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { Plan } from "./plan.ts";
+import { withActivations } from "./recognise.ts";
 import type { Stored } from "./precision.ts";
 
 export interface ProgramOptions {
@@ -43,7 +44,7 @@ export class NativeProgram {
     this.#finite = finite;
     this.#clock = clock;
     const { value, free } = dnnl.owned(() => {
-      const plan = new Plan(dnnl, graph, rules, precision);
+      const plan = new Plan(dnnl, withActivations(graph), rules, precision);
       const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
       const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
       return { plan, memory, prepare: prepare!, steps: steps! };
