@@ -7,8 +7,8 @@ import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { Plan } from "./plan.ts";
-import { withActivations } from "./recognise.ts";
 import type { Stored } from "./precision.ts";
+import { withActivations } from "./recognise.ts";
 
 export interface ProgramOptions {
   /** Outputs that must be finite numbers for a run to count. */
