@@ -159,7 +159,7 @@ export interface AveragePoolAttributes extends PoolAttributes {
 const averageAttributes = { ...poolAttributes, count_include_pad: { kind: "int", default: 0 } } as const;
 
 /** By how many elements each window divides: those inside the input, or with explicit padding counted too. */
-function divisors(axes: readonly WindowAxis[], includePadding: boolean): Float64Array {
+export function divisors(axes: readonly WindowAxis[], includePadding: boolean): Float64Array {
   const perAxis = axes.map((axis) =>
     includePadding ? placesOf(axis, -axis.before, axis.input + axis.after) : placesOf(axis, 0, axis.input),
   );

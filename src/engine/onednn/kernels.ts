@@ -13,6 +13,7 @@ import { byRule, type Rule, type Rules } from "./plan.ts";
 import { poolingRules } from "./pooling.ts";
 import { productRules } from "./products.ts";
 import { resamplingRules } from "./resampling.ts";
+import { windowRules } from "./windows.ts";
 
 const all: Rules = [
   ...activationRules,
@@ -28,6 +29,7 @@ const all: Rules = [
   ...functionRules,
   ...foldRules,
   ...indexRules,
+  ...windowRules,
 ];
 
 /**
