@@ -69,16 +69,19 @@ test("what is freed early, overlaid and arranged computes the same as what has p
       const inputs = new Map([["x", cell(input)]]);
       const outputs = new Map([["y", cell(output)]]);
       const ordered = [...steps];
-      settle({
-        regions: made,
-        prepared: [],
-        steps: ordered,
-        untilOutputs,
-        inputs,
-        outputs,
-        variables: new Map(),
-        constants: [],
-      });
+      settle(
+        {
+          regions: made,
+          prepared: [],
+          steps: ordered,
+          untilOutputs,
+          inputs,
+          outputs,
+          variables: new Map(),
+          constants: [],
+        },
+        true,
+      );
       const roots = made.filter(({ over }) => !over);
       const end = arrange(roots);
       expect(end).toBeGreaterThanOrEqual(mostAtOnce(roots));
@@ -139,16 +142,19 @@ test("an elementwise step writes over an operand that nothing needs any more, an
   const steps = [step("one", [], [x]), step("two", [x], [y], [x]), step("three", [y], [z], [y])];
   const outputs = new Map([["y", cell(y)]]);
   const none = new Map<string, Cell>();
-  settle({
-    regions: [x, y, z],
-    prepared: [],
-    steps,
-    untilOutputs: 3,
-    inputs: none,
-    outputs,
-    variables: none,
-    constants: [],
-  });
+  settle(
+    {
+      regions: [x, y, z],
+      prepared: [],
+      steps,
+      untilOutputs: 3,
+      inputs: none,
+      outputs,
+      variables: none,
+      constants: [],
+    },
+    true,
+  );
   expect([x.over, y.over, z.over]).toEqual([undefined, x, undefined]);
 });
 

@@ -21,21 +21,14 @@ interface Course {
 
 /**
  * Orders the steps, and says of every region when it is first and last used, counting the steps that are made once before
- * those of a run. What is only used on the way to what is kept need not be kept.
+ * those of a run. What is only used on the way to what is kept need not be kept: not even variables, where nothing changes
+ * them (they cannot be read or written then).
+ * @param changes whether runs change variables
  */
-export function settle({
-  regions,
-  prepared,
-  steps,
-  untilOutputs,
-  inputs,
-  outputs,
-  variables,
-  constants,
-}: Course): void {
+export function settle(course: Course, changes: boolean): void {
+  const { regions, prepared, steps, untilOutputs, inputs, outputs, variables, constants } = course;
   steps.push(...freeingEarly(steps.slice(0, untilOutputs), steps.splice(untilOutputs)));
   const all = [...prepared, ...steps];
-  const given = new Set([...variables.values(), ...constants.map(({ cell }) => cell)].map(({ region }) => region));
   for (const region of regions) [region.first, region.last] = [Number.POSITIVE_INFINITY, -1];
   const use = (region: Region, step: number) => {
     region.first = Math.min(region.first, step);
@@ -44,15 +37,21 @@ export function settle({
   all.forEach(({ touches }, step) => {
     for (const region of touches) use(region, step);
   });
-  for (const { region } of inputs.values()) use(region, prepared.length);
-  const once = new Set(prepared.flatMap(({ touches }) => touches));
-  const every = new Set(steps.flatMap(({ touches }) => touches));
   for (const { region } of outputs.values()) use(region, prepared.length + untilOutputs);
+  const given = new Set([...variables.values(), ...constants.map(({ cell }) => cell)].map(({ region }) => region));
   for (const region of regions) {
-    const isMadeOnce = region.home === "arena" && once.has(region) && every.has(region);
+    if (region.home !== "kept" || region.last < 0 || (given.has(region) && changes)) continue;
+    if (given.has(region)) use(region, 0);
+    // What is made once is kept where it was made; what is set once and used by every run, where nothing else comes.
+    if (region.first < prepared.length && !(given.has(region) && region.last >= prepared.length)) region.home = "arena";
+  }
+  for (const { region } of inputs.values()) {
+    region.home = "arena";
+    use(region, prepared.length);
+  }
+  for (const region of regions) {
+    const isMadeOnce = region.home === "arena" && region.first < prepared.length && region.last >= prepared.length;
     if (region.home === "next" || isMadeOnce) region.last = all.length;
-    const isOnTheWay = region.home === "kept" && once.has(region) && !every.has(region) && !given.has(region);
-    if (isOnTheWay) region.home = "arena";
   }
   overlay(all);
 }

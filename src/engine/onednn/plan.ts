@@ -121,7 +121,7 @@ export class Plan {
     const seen = new Set(ofOutputs);
     for (const node of nodesOf(graph)) if (!seen.has(node)) visit(node);
     for (const { variable, next } of graph.updates) this.#update(variable.source.name, next);
-    settle(this);
+    settle(this, this.#changing.size > 0);
   }
 
   /** By a rule: in bfloat16 where that is wanted and the library has it so, otherwise in float32. */

@@ -112,7 +112,7 @@ export class NativeProgram {
     return results;
   }
 
-  /** The variables as they are now: those that nothing uses, as they came. */
+  /** The variables as they are now: those that nothing uses, as they came. Only of a program that changes some. */
   read(): Map<string, Tensor> {
     return new Map([
       ...this.#unused,

@@ -21,7 +21,7 @@ interface Held {
   readonly precision: Stored;
   readonly threads: number;
   readonly clock: Clock | undefined;
-  /** Until a program holds them. */
+  /** Until a program holds them, or for the next one. */
   variables: ReadonlyMap<string, Tensor>;
   native?: { readonly key: string; readonly program: NativeProgram } | undefined;
 }
@@ -75,11 +75,13 @@ function programFor(held: Held, feeds: ReadonlyMap<string, Tensor>): NativeProgr
   threadsNow = held.threads;
   const key = JSON.stringify(dimensions);
   if (held.native?.key === key) return held.native.program;
-  if (held.native) held.variables = held.native.program.read();
+  const changes = held.graph.updates.length > 0;
+  if (held.native && changes) held.variables = held.native.program.read();
   discard(held);
   const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), held.variables, held);
   held.native = { key, program };
-  held.variables = new Map();
+  // A program that changes its variables has them; of one that does not, another for other lengths may need them.
+  if (changes || Object.keys(dimensions).length === 0) held.variables = new Map();
   return program;
 }
 
