@@ -50,6 +50,18 @@ export function nodesBehind(values: Iterable<Value>, given?: ReadonlySet<Value>)
 
 export const nodesOf = (graph: Graph): Node[] => nodesBehind(resultsOf(graph));
 
+/** The nodes that take each value, in the order of the nodes: as often as they take it. */
+export function consumersOf(graph: Graph): Map<Value, Node[]> {
+  const consumers = new Map<Value, Node[]>();
+  for (const node of nodesOf(graph))
+    for (const input of node.inputs) {
+      const known = input && consumers.get(input);
+      if (known) known.push(node);
+      else if (input) consumers.set(input, [node]);
+    }
+  return consumers;
+}
+
 /** Every value that is not computed (inputs, variables, constants), once, in the order in which nodes use them. */
 export function leavesOf(graph: Graph): Value[] {
   const leaves = new Set<Value>(graph.inputs);

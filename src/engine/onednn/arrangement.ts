@@ -17,7 +17,7 @@ const reshaped: Rule = (node, plan) => {
 
 const same: Rule = (node, plan) => {
   if (node.outputs.length > 1) return false;
-  plan.alias(node.outputs[0]!, plan.cell(node.inputs[0]!, plan.precision));
+  plan.alias(node.outputs[0]!, plan.anywhere(node.inputs[0]!, plan.precision));
   return true;
 };
 

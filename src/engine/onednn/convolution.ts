@@ -4,9 +4,10 @@ import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
 import { ReduceSum } from "../../ops/core/reduce.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { argument, type ConvolutionForms } from "./dnnl.ts";
-import { type Cell, formOf } from "./memory.ts";
-import { isFloat32, type Rule, type Rules } from "./plan.ts";
+import { isForWinograd } from "./blocks.ts";
+import { argument, type ConvolutionForms, type Primitive, Unimplemented } from "./dnnl.ts";
+import { type Cell, formOf, type Order } from "./memory.ts";
+import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import type { Stored } from "./precision.ts";
 
 /** Weights as the library has them: with groups, an axis for them. */
@@ -35,17 +36,35 @@ export function convolutionForms(
   };
 }
 
+/** The order of maps that a convolution reads and writes: in blocks where both can be. */
+const orderFor = (plan: Plan, one: Value, other: Value): Order =>
+  plan.orderOf(one.shape) === plan.orderOf(other.shape) ? plan.orderOf(one.shape) : "channelsLast";
+
+/** A primitive by Winograd's algorithm, if that is quicker and the library has it for these forms. */
+function quickest(isForWinograd: boolean, make: (winograd: boolean) => Primitive): Primitive {
+  try {
+    return make(isForWinograd);
+  } catch (error) {
+    if (!isForWinograd || !(error instanceof Unimplemented)) throw error;
+    return make(false);
+  }
+}
+
 const convolution: Rule = (node, plan) => {
   const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
   const attributes = node.attributes as unknown as ConvAttributes;
-  const source = plan.ordered(x, "channelsLast", plan.precision);
-  const result = plan.output(node, 0, "channelsLast", plan.resultPrecision(node));
+  const order = orderFor(plan, x, node.outputs[0]!);
+  const source = plan.ordered(x, order, plan.precision);
+  const result = plan.output(node, 0, order, plan.resultPrecision(node));
   const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
   const vector = bias && plan.ordered(bias, "plain");
-  const { postOps, operands } = plan.following(node, "channelsLast");
-  const primitive = plan.dnnl.convolution({ ...forms, bias: vector && formOf(vector) }, postOps);
+  const { postOps, operands } = plan.following(node, order);
+  const isWinograd = order === "blocked" && isForWinograd(node, x.shape as Shape, w.shape as Shape, "forward");
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
+  const training = !plan.isFixed(weights);
+  const given = { ...forms, training, bias: vector && formOf(vector) };
+  const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolution({ ...given, winograd }, postOps));
   plan.run(primitive, [
     [argument.source, source],
     [argument.weights, plan.packed(weights, primitive.form(argument.weights))],
@@ -59,11 +78,13 @@ const convolution: Rule = (node, plan) => {
 const convolutionInputGradient: Rule = (node, plan) => {
   const [g, w] = node.inputs as [Value, Value];
   if (!isFloat32(g, w) || g.shape.length > 5) return false;
-  const gradient = plan.ordered(g, "channelsLast", plan.precision);
-  const result = plan.output(node, 0, "channelsLast", plan.resultPrecision(node));
+  const order = orderFor(plan, g, node.outputs[0]!);
+  const gradient = plan.ordered(g, order, plan.precision);
+  const result = plan.output(node, 0, order, plan.resultPrecision(node));
   const attributes = node.attributes as unknown as ConvAttributes;
   const forms = convolutionForms(result, w.shape as Shape, gradient, attributes, plan.precision);
-  const primitive = plan.dnnl.convolutionInputGradient(forms);
+  const isWinograd = result.order === "blocked" && isForWinograd(node, result.shape, w.shape as Shape, "backward");
+  const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionInputGradient({ ...forms, winograd }));
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   plan.run(primitive, [
     [argument.resultGradient, gradient],
@@ -89,12 +110,16 @@ export function isSumByChannel(node: Node): boolean {
 const convolutionWeightGradient: Rule = (node, plan) => {
   const [x, g] = node.inputs as [Value, Value];
   if (!isFloat32(x, g) || g.shape.length > 5) return false;
-  const [source, gradient] = [x, g].map((each) => plan.ordered(each, "channelsLast", plan.precision)) as [Cell, Cell];
+  const order = orderFor(plan, x, g);
+  const source = plan.ordered(x, order, plan.precision);
+  const gradient = plan.ordered(g, order, plan.precision);
   const result = plan.output(node, 0, "plain");
   const forms = convolutionForms(source, result.shape, gradient, node.attributes as unknown as ConvAttributes);
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
-  const primitive = plan.dnnl.convolutionWeightGradient({ ...forms, bias: bias && formOf(bias) });
+  const isWinograd = source.order === "blocked" && isForWinograd(node, x.shape as Shape, result.shape, "backward");
+  const given = { ...forms, bias: bias && formOf(bias) };
+  const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionWeightGradient({ ...given, winograd }));
   const packed = plan.temporary(primitive.form(argument.weightsGradient));
   plan.run(primitive, [
     [argument.source, source],

@@ -13,6 +13,8 @@ export interface Form {
   readonly shape: readonly number[];
   /** Elements from one neighbour to the next along each axis. */
   readonly strides?: readonly number[] | undefined;
+  /** Channels in blocks of 16, each a map of its own with the 16 innermost: no strides can say that. */
+  readonly inBlocks?: boolean | undefined;
   readonly dtype?: "float32" | "bfloat16" | undefined;
 }
 
@@ -108,6 +110,9 @@ const dtypes = { float32: 3, bfloat16: 2 } as const;
 const statuses = ["success", "out of memory", "invalid arguments", "unimplemented", "no more implementations"];
 const userScratchpad = 1;
 const mostAxes = 12;
+export const anyOrder = 1;
+/** How a convolution is computed. */
+const algorithms = { direct: 1, winograd: 2 } as const;
 
 /** A primitive, and what it wants to know of its memories. */
 export interface Primitive {
@@ -138,6 +143,8 @@ export abstract class Dnnl {
   abstract readonly firstPostOp: number;
   /** Whether batch normalisation's gradient asks for the shift, which it does not need. */
   abstract readonly asksForShift: boolean;
+  /** The tag of maps with channels in blocks of 16 (aBcd16b). */
+  protected abstract readonly blocks: number;
   /** The number of the instruction set that has matrix units for bfloat16. */
   protected abstract readonly matrixUnits: number;
   protected abstract readonly elementwiseKinds: Readonly<Record<Elementwise, number>>;
@@ -195,6 +202,11 @@ export abstract class Dnnl {
     new BigInt64Array(buffer).set(values.map(BigInt));
     return address;
   }
+
+  protected algorithmOf = ({ winograd }: ConvolutionForms): number => algorithms[winograd ? "winograd" : "direct"];
+
+  /** The library's tag of a form without strides. */
+  protected tagOf = ({ inBlocks }: Form): number => (inBlocks ? this.blocks : anyOrder);
 
   protected dtypeOf = ({ dtype = "float32" }: Form): number => dtypes[dtype];
 
@@ -366,6 +378,8 @@ export interface ConvolutionForms extends Slide {
   readonly bias?: Form | undefined;
   readonly result: Form;
   readonly training?: boolean;
+  /** By Winograd's algorithm: with fewer products, where the library can. */
+  readonly winograd?: boolean;
 }
 
 export interface PoolingForms extends Slide {

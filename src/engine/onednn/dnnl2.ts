@@ -40,13 +40,13 @@ const bytes = {
   layerNormalisation: 3496,
 };
 
-const direct = 1;
 const pointer: NativeType = "uintptr_t";
 const pointers = (count: number): NativeType[] => new Array<NativeType>(count).fill(pointer);
 
 export class Dnnl2 extends Dnnl {
   readonly firstPostOp = 16384;
   readonly asksForShift = true;
+  protected readonly blocks = 69;
   protected readonly matrixUnits = 0x3e7;
   protected readonly normalisationFlags = { scale: 8, shift: 16, relu: 4 };
   protected readonly elementwiseKinds = {
@@ -79,7 +79,8 @@ export class Dnnl2 extends Dnnl {
         [pointer, "int", pointer, "int", pointer],
         [...common, this.axes(form.strides)],
       );
-    else this.call("dnnl_memory_desc_init_by_tag", [pointer, "int", pointer, "int", "int"], [...common, 1]);
+    else
+      this.call("dnnl_memory_desc_init_by_tag", [pointer, "int", pointer, "int", "int"], [...common, this.tagOf(form)]);
     return { address, buffer };
   }
 
@@ -106,7 +107,7 @@ export class Dnnl2 extends Dnnl {
       ["int", "int", ...pointers(8)],
       [
         training ? propagation.training : propagation.inference,
-        direct,
+        this.algorithmOf(given),
         ...[source, weights, bias, result].map(this.addressOfForm),
         ...this.slide(given),
       ],
@@ -123,7 +124,11 @@ export class Dnnl2 extends Dnnl {
       bytes.convolution,
       "dnnl_dilated_convolution_backward_data_desc_init",
       ["int", ...pointers(7)],
-      [direct, ...[given.source, given.weights, given.result].map(this.addressOfForm), ...this.slide(given)],
+      [
+        this.algorithmOf(given),
+        ...[given.source, given.weights, given.result].map(this.addressOfForm),
+        ...this.slide(given),
+      ],
     );
     return this.primitive(this.#descriptor(operation, [], this.#convolution(this.forwardOf(given))));
   }
@@ -134,7 +139,7 @@ export class Dnnl2 extends Dnnl {
       "dnnl_dilated_convolution_backward_weights_desc_init",
       ["int", ...pointers(8)],
       [
-        direct,
+        this.algorithmOf(given),
         ...[given.source, given.weights, given.bias, given.result].map(this.addressOfForm),
         ...this.slide(given),
       ],

@@ -23,13 +23,13 @@ import {
   softmaxKinds,
 } from "./dnnl.ts";
 
-const direct = 1;
 const pointer: NativeType = "uintptr_t";
 const pointers = (count: number): NativeType[] => new Array<NativeType>(count).fill(pointer);
 
 export class Dnnl3 extends Dnnl {
   readonly firstPostOp = 32768;
   readonly asksForShift = false;
+  protected readonly blocks = 78;
   protected readonly matrixUnits = 0xfef;
   protected readonly normalisationFlags = { scale: 2, shift: 4, relu: 8 };
   protected readonly elementwiseKinds = {
@@ -61,7 +61,7 @@ export class Dnnl3 extends Dnnl {
           ["int", pointer, "int", pointer],
           [...common, this.axes(form.strides)],
         )
-      : this.made("dnnl_memory_desc_create_with_tag", ["int", pointer, "int", "int"], [...common, 1]);
+      : this.made("dnnl_memory_desc_create_with_tag", ["int", pointer, "int", "int"], [...common, this.tagOf(form)]);
     return { address };
   }
 
@@ -86,7 +86,7 @@ export class Dnnl3 extends Dnnl {
       ["int", "int", ...pointers(8)],
       [
         training ? propagation.training : propagation.inference,
-        direct,
+        this.algorithmOf(given),
         ...[source, weights, bias, result].map(this.addressOfForm),
         ...this.slide(given),
       ],
@@ -105,7 +105,7 @@ export class Dnnl3 extends Dnnl {
         "convolution_backward_data",
         ["int", ...pointers(8)],
         [
-          direct,
+          this.algorithmOf(given),
           ...[source, weights, result].map(this.addressOfForm),
           ...this.slide(given),
           this.#convolution(this.forwardOf(given)),
@@ -121,7 +121,7 @@ export class Dnnl3 extends Dnnl {
         "convolution_backward_weights",
         ["int", ...pointers(9)],
         [
-          direct,
+          this.algorithmOf(given),
           ...[source, weights, bias, result].map(this.addressOfForm),
           ...this.slide(given),
           this.#convolution(this.forwardOf(given)),

@@ -13,7 +13,7 @@ export const unary =
   (node, plan) => {
     const [x] = node.inputs as [Value];
     if (!isFloat32(x)) return false;
-    const source = plan.cell(x, plan.precision);
+    const source = plan.anywhere(x, plan.precision);
     const result = plan.output(node, 0, source.order, source.precision);
     const { postOps, operands } = plan.following(node, source.order);
     const primitive = plan.dnnl.elementwise(algorithm, formOf(widened(source)), alpha, beta, postOps);
@@ -33,7 +33,7 @@ const pairwise =
       value.shape.length === shape.length && value.shape.every((length, axis) => length === shape[axis]);
     const [first, second] = isFull(a) ? [a, b] : commutes && isFull(b) ? [b, a] : [];
     if (!first || !second) return false;
-    const left = plan.cell(first, plan.precision);
+    const left = plan.anywhere(first, plan.precision);
     const order: Order = left.order;
     const full = isFull(second) && plan.ordered(second, order, plan.precision);
     const right = widened(full || plan.ordered(second, "plain"), shape.length);
@@ -52,7 +52,7 @@ const gradient =
   (node, plan) => {
     const [y, g] = node.inputs as [Value, Value];
     if (!isFloat32(y, g)) return false;
-    const result = widened(plan.cell(y, plan.precision));
+    const result = widened(plan.anywhere(y, plan.precision));
     const ofResult = widened(plan.ordered(g, result.order, plan.precision));
     plan.run(
       plan.dnnl.elementwiseGradient(algorithm, formOf(result), 0, 0),
@@ -85,7 +85,7 @@ const clipGradient: Rule = (node, plan) => {
   const [x, g, lowest, highest] = node.inputs as [Value, Value, Value?, Value?];
   const limits = limitsOf(lowest, highest);
   if (!isFloat32(x, g) || !limits) return false;
-  const source = widened(plan.cell(x, plan.precision));
+  const source = widened(plan.anywhere(x, plan.precision));
   const ofResult = widened(plan.ordered(g, source.order, plan.precision));
   const below = lowest ? numberBelow(limits[0]) : limits[0];
   plan.run(

@@ -2,7 +2,7 @@
  * Elementwise operators that follow one another, each the only one that takes what the last one made: the library computes
  * them in one pass, as post-operations of the first.
  */
-import { type Graph, nodesOf, resultsOf } from "../../graph/graph.ts";
+import { consumersOf, type Graph, nodesOf, resultsOf } from "../../graph/graph.ts";
 import { fixedShape, type Node, type Value } from "../../graph/value.ts";
 import { BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
 import { Conv } from "../../ops/conv.ts";
@@ -91,10 +91,8 @@ function fixedNodes(graph: Graph): Set<Node> {
 /** The chains of a graph, by their last node. No node is in two. */
 export function chainsOf(graph: Graph): Map<Node, Chain> {
   const results = new Set(resultsOf(graph));
-  const consumers = new Map<Value, Node[]>();
+  const consumers = consumersOf(graph);
   const nodes = nodesOf(graph);
-  for (const node of nodes)
-    for (const input of node.inputs) if (input) consumers.set(input, [...(consumers.get(input) ?? []), node]);
   const fixed = fixedNodes(graph);
   const taken = new Set<Node>();
   const chains = new Map<Node, Chain>();

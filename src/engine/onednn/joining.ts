@@ -4,7 +4,7 @@ import { borderPlaces, Concat, Pad, padAmounts, Slice, sliceRanges } from "../..
 import { DepthToSpace, SpaceToDepth } from "../../ops/depth-space.ts";
 import { normaliseAxis, type Shape } from "../../tensor/shape.ts";
 import { copy } from "./arrangement.ts";
-import { type Cell, stridesIn } from "./memory.ts";
+import { blockLength, type Cell, stepsOf, stridesIn } from "./memory.ts";
 import { byPlaces, type View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
@@ -20,30 +20,36 @@ const sliced: Rule = (node, plan) => {
   const ranges = sliceRanges(x.shape, settings.map(constantOf));
   if (!isFloat32(x, node.outputs[0]) || x.shape.length === 0 || ranges.some(({ step }) => step < 0))
     return byPlaces(node, plan);
-  const source = plan.cell(x);
-  const strides = [...stridesIn(source.order, source.shape)];
+  const areWhole = ranges.every(({ axis, start, step }) => axis !== 1 || (start % blockLength === 0 && step === 1));
+  const inBlocks = areWhole && (node.outputs[0]!.shape[1] as number) % blockLength === 0;
+  const source = inBlocks ? plan.anywhere(x) : plan.cell(x);
+  const strides = [...stepsOf(source.order, source.shape).strides];
   let first = 0;
   for (const { axis, start, step } of ranges) {
-    first += start * strides[axis]!;
+    first += (source.order === "blocked" && axis === 1 ? start / blockLength : start) * strides[axis]!;
     strides[axis]! *= step;
   }
   const result = plan.output(node, 0, source.order);
-  copy(plan, result.shape, [source, strides, first], [result, stridesIn(result.order, result.shape)]);
+  const to = stepsOf(result.order, result.shape);
+  copy(plan, to.shape, [source, strides, first], [result, to.strides]);
   return true;
 };
 
 const concatenated: Rule = (node, plan) => {
   const parts = node.inputs as readonly Value[];
   if (!isFloat32(...parts)) return false;
-  const { order } = plan.cell(parts[0]!, plan.storedAs(parts[0]!));
+  const areWhole = parts.every(({ shape }) => (shape[1] as number) % blockLength === 0);
+  const held = parts[0]!;
+  const { order } = (areWhole ? plan.anywhere : plan.cell).call(plan, held, plan.storedAs(held));
   const cells = parts.map((part) => plan.ordered(part, order, plan.storedAs(part)));
   const result = plan.output(node, 0, order, plan.precision);
-  const strides = stridesIn(order, result.shape);
+  const { strides } = stepsOf(order, result.shape);
   const axis = normaliseAxis(node.attributes.axis as number, result.shape.length, "Concat");
   let offset = 0;
   for (const cell of cells) {
-    copy(plan, cell.shape, [cell, stridesIn(order, cell.shape)], [result, strides, offset]);
-    offset += cell.shape[axis]! * strides[axis]!;
+    const from = stepsOf(order, cell.shape);
+    copy(plan, from.shape, [cell, from.strides], [result, strides, offset]);
+    offset += from.shape[axis]! * strides[axis]!;
   }
   return true;
 };

@@ -1,14 +1,21 @@
 /** Where a program's tensors lie: one block of memory, in which those that do not live at the same time share places. */
 import { StriateError } from "../../errors.ts";
+import { fixedShape, type Value } from "../../graph/value.ts";
 import { formatBytes } from "../../platform/file-terms.ts";
 import { allocate, type DType, dtypes, type TypedArray } from "../../tensor/dtype.ts";
-import { type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
+import { formatShape, type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import type { Description, Dnnl, Form, Handle } from "./dnnl.ts";
 import { aligned, alignment, arrange, inRow } from "./places.ts";
 import type { Stored } from "./precision.ts";
 
-/** How the elements of a tensor follow one another: row-major, or with the channels (axis 1) innermost. */
-export type Order = "plain" | "channelsLast";
+/**
+ * How the elements of a tensor follow one another: row-major, with the channels (axis 1) innermost, or in blocks of 16
+ * channels, each a map with its 16 innermost.
+ */
+export type Order = "plain" | "channelsLast" | "blocked";
+
+/** The channels of a block. */
+export const blockLength = 16;
 
 /** For how long bytes are needed: for good, from step to step, or as a variable's value now or after the run. */
 export type Home = "kept" | "arena" | "now" | "next";
@@ -41,6 +48,19 @@ export interface Cell {
   readonly description?: Description;
 }
 
+/** The lengths of a value, each known. */
+export function shapeOf(value: Value): Shape {
+  const shape = fixedShape(value);
+  if (!shape)
+    throw new StriateError({
+      subject: "oneDNN",
+      found: `a shape of ${formatShape(value.shape)}`,
+      expected: "shapes that are known before the run",
+      mend: 'Give lengths for the names with `dimensions`, or use the engine "ort"',
+    });
+  return shape;
+}
+
 /** Elements from one neighbour to the next along each axis. */
 export function stridesIn(order: Order, shape: Shape): readonly number[] {
   if (order === "plain") return stridesOf(shape);
@@ -49,13 +69,28 @@ export function stridesIn(order: Order, shape: Shape): readonly number[] {
   return [sizeOf(spatial) * channels, 1, ...inner];
 }
 
-/** Whether both orders put the elements in the same places. */
+/** The shape of the tensor without blocks, and its strides: in blocks, their channels are an axis of their own, the last. */
+export function stepsOf(order: Order, shape: Shape): { readonly shape: Shape; readonly strides: readonly number[] } {
+  if (order !== "blocked") return { shape, strides: stridesIn(order, shape) };
+  const [batch, channels, ...spatial] = shape as [number, number, ...number[]];
+  const split = [batch, channels / blockLength, ...spatial, blockLength];
+  return { shape: split, strides: stridesOf(split) };
+}
+
+/** Whether the orders with strides put the elements in the same places. */
 export const isEitherOrder = (shape: Shape): boolean =>
   shape.length < 3 || shape[1] === 1 || shape.slice(2).every((length) => length === 1);
 
+/** Whether two orders put the elements of this shape in the same places. */
+export function isSameOrder(one: Order, other: Order, shape: Shape): boolean {
+  if (one === other) return true;
+  if (one !== "blocked" && other !== "blocked") return isEitherOrder(shape);
+  return sizeOf(shape.slice(2)) === 1 || (shape[1] === blockLength && one !== "plain" && other !== "plain");
+}
+
 export const formOf = ({ shape, order, precision }: Cell): Form => ({
   shape,
-  strides: stridesIn(order, shape),
+  ...(order === "blocked" ? { inBlocks: true } : { strides: stridesIn(order, shape) }),
   dtype: precision,
 });
 

@@ -14,7 +14,7 @@ import type { Stored } from "./precision.ts";
 
 /** Maps channels-last; rows of features as they are. */
 const arranged = (plan: Plan, x: Value, precision: Stored): Cell =>
-  plan.ordered(x, x.shape.length > 2 ? "channelsLast" : "plain", precision);
+  plan.ordered(x, x.shape.length > 2 ? plan.orderOf(x.shape, precision) : "plain", precision);
 const vectors = (plan: Plan, values: readonly Value[]): Cell[] => values.map((value) => plan.ordered(value, "plain"));
 const fits = (values: readonly (Value | undefined)[]): boolean =>
   isFloat32(...values) && values[0]!.shape.length >= 2 && values[0]!.shape.length <= 5;

@@ -1,14 +1,25 @@
 /** A graph of fixed shapes as steps over one block of memory: which kernel computes each node, in which order of elements. */
 import { StriateError } from "../../errors.ts";
-import { type Graph, nodesBehind, nodesOf, resultsOf, variablesOf } from "../../graph/graph.ts";
-import { constant, fixedShape, type NamedSource, type Node, type Value } from "../../graph/value.ts";
-import { formatShape, type Shape, sameShape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { consumersOf, type Graph, nodesBehind, nodesOf, resultsOf, variablesOf } from "../../graph/graph.ts";
+import { constant, type NamedSource, type Node, type Value } from "../../graph/value.ts";
+import { formatShape, sameShape } from "../../tensor/shape.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { isQuickInBlocks } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
 import { settle } from "./lifetimes.ts";
-import { pass } from "./loops.ts";
-import { bytesOf, type Cell, formOf, type Home, isEitherOrder, type Order, type Region } from "./memory.ts";
+import { evaluated, pass } from "./loops.ts";
+import {
+  blockLength,
+  bytesOf,
+  type Cell,
+  formOf,
+  type Home,
+  isSameOrder,
+  type Order,
+  type Region,
+  shapeOf,
+} from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
 import { Label, type Step, type StepOptions, underneath, written } from "./step.ts";
 
@@ -51,9 +62,9 @@ export class Plan {
   readonly #cells = new Map<Value, Cell>();
   readonly #orders = new Map<Region, Map<string, Cell>>();
   readonly #changing: ReadonlySet<string>;
-  readonly #used: Set<Value>;
+  readonly #isBlocked: boolean;
   readonly #results: ReadonlySet<Value>;
-  readonly #consumers = new Map<Value, readonly Node[]>();
+  readonly #consumers: ReadonlyMap<Value, readonly Node[]>;
   readonly #label = new Label();
   #chain: Chain | undefined;
   /** Whether what is being laid out depends on nothing that changes from run to run. */
@@ -64,16 +75,11 @@ export class Plan {
 
   constructor(dnnl: Dnnl, graph: Graph, rules: ReadonlyMap<object, Rule>, precision: Stored) {
     this.dnnl = dnnl;
+    this.#isBlocked = precision === "float32" && isQuickInBlocks(graph);
     this.#halves = precision === "bfloat16" ? halvesOf(graph) : undefined;
     this.#changing = new Set(graph.updates.map(({ variable }) => variable.source.name));
     this.#results = new Set(resultsOf(graph));
-    this.#used = new Set(this.#results);
-    for (const node of nodesOf(graph))
-      for (const input of node.inputs) {
-        if (!input) continue;
-        this.#used.add(input);
-        this.#consumers.set(input, [...(this.#consumers.get(input) ?? []), node]);
-      }
+    this.#consumers = consumersOf(graph);
     for (const input of graph.inputs) this.inputs.set(input.source.name, this.#leaf(input, "kept"));
     for (const variable of variablesOf(graph)) {
       const { name } = variable.source;
@@ -85,7 +91,9 @@ export class Plan {
       if (this.#done.has(node)) return;
       this.#done.add(node);
       this.#label.set(node);
-      if (!this.#by(rules.get(node.op), node)) this.#loop(node);
+      if (this.#by(rules.get(node.op), node)) return;
+      this.looped.set(node.op.name, (this.looped.get(node.op.name) ?? 0) + 1);
+      evaluated(this, node);
     };
     const visit = (node: Node) => {
       const chain = chains.get(node);
@@ -96,7 +104,7 @@ export class Plan {
       this.isPreparing =
         !(inChains.has(node) && !chain) &&
         operands.every(
-          (value) => !value || isInside(value) || (this.isKnown(value) && this.#isFixed(this.#place(value))),
+          (value) => !value || isInside(value) || (this.isKnown(value) && this.isFixed(this.#place(value))),
         );
       lay(node, chain);
       this.isPreparing = false;
@@ -163,7 +171,8 @@ export class Plan {
   }
 
   isKnown = (value: Value): boolean => value.source.kind !== "node" || this.#cells.has(value);
-  isUsed = (value: Value | undefined): boolean => value !== undefined && this.#used.has(value);
+  isUsed = (value: Value | undefined): boolean =>
+    value !== undefined && (this.#results.has(value) || this.#consumers.has(value));
 
   isResult = (value: Value): boolean => this.#results.has(value);
 
@@ -173,7 +182,19 @@ export class Plan {
   /** Where a value is, in whichever order: as it is, or converted once. */
   cell(value: Value, precision: Stored = "float32"): Cell {
     const cell = this.#place(value);
+    return this.inOrder(cell, cell.order === "blocked" ? "channelsLast" : cell.order, precision);
+  }
+
+  /** The same, in blocks of channels too if it lies so: for kernels that need no strides. */
+  anywhere(value: Value, precision: Stored = "float32"): Cell {
+    const cell = this.#place(value);
     return this.inOrder(cell, cell.order, precision);
+  }
+
+  /** The order in which the library is quickest with maps of this shape. */
+  orderOf(shape: readonly (number | string)[], precision = this.precision): Order {
+    const inBlocks = this.#isBlocked && precision === "float32" && shape.length === 4;
+    return inBlocks && Number(shape[1]) % blockLength === 0 ? "blocked" : "channelsLast";
   }
 
   /** How a value is stored. */
@@ -205,7 +226,7 @@ export class Plan {
   inOrder(cell: Cell, order: Order, precision: Stored = cell.precision ?? "float32"): Cell {
     if ((cell.precision ?? "float32") === precision) {
       if (cell.order === order) return cell;
-      if (isEitherOrder(cell.shape)) return { ...cell, order };
+      if (isSameOrder(cell.order, order, cell.shape)) return { ...cell, order };
     }
     const region = () => this.#like(cell, bytesOf(cell.dtype, cell.shape, precision));
     return this.#once(cell, `${order} ${precision}`, () =>
@@ -215,7 +236,7 @@ export class Plan {
 
   /** Fills a tensor with another's elements, for good where those do not change. */
   #copied(from: Cell, to: Cell): Cell {
-    const prepared = this.#isFixed(from);
+    const prepared = this.isFixed(from);
     if (from.dtype !== "float32") {
       pass(this, to, [from], { text: "x0", prepared });
       return to;
@@ -251,9 +272,10 @@ export class Plan {
     return found;
   }
 
-  #isFixed = ({ region }: Cell): boolean =>
+  /** Whether a tensor is the same in every run. */
+  isFixed = ({ region }: Cell): boolean =>
     region.home === "kept" && ![...this.inputs.values()].some((input) => input.region === region);
-  #like = (cell: Cell, bytes: number): Region => this.region(bytes, this.#isFixed(cell) ? "kept" : "arena");
+  #like = (cell: Cell, bytes: number): Region => this.region(bytes, this.isFixed(cell) ? "kept" : "arena");
 
   /** What follows a node in the same pass: for its primitive, and the operands that the primitive then takes. */
   following(node: Node, order: Order): { readonly postOps: PostOp[]; readonly operands: (readonly [number, Cell])[] } {
@@ -330,24 +352,6 @@ export class Plan {
     (prepared || this.isPreparing ? this.prepared : this.steps).push(step);
   }
 
-  /** The operator's own meaning, over the same memory: for what the library does not have. */
-  #loop(node: Node): void {
-    this.looped.set(node.op.name, (this.looped.get(node.op.name) ?? 0) + 1);
-    const inputs = node.inputs.map((input) => input && this.ordered(input, "plain"));
-    const outputs = node.outputs.map((_, index) => this.output(node, index, "plain"));
-    const run: Step["make"] = (memory) => {
-      const from = inputs.map((cell) => cell && { cell, view: memory.view(cell) });
-      const to = outputs.map(memory.view.bind(memory));
-      return () => {
-        const tensors = from.map((each) => each && new Tensor(each.cell.dtype, each.cell.shape, each.view()));
-        node.op.evaluate(tensors, node.attributes).forEach((tensor, index) => {
-          (to[index]!() as Float32Array).set(tensor.data as Float32Array);
-        });
-      };
-    };
-    this.step([...inputs.filter((input) => input !== undefined), ...outputs], run, { writes: outputs });
-  }
-
   /** Brings a variable's next value to where it is looked for in the next run. */
   #update(name: string, next: Value): void {
     this.#label.update(name);
@@ -380,18 +384,6 @@ export function byRule(rule: Rule | undefined, node: Node, plan: Plan): boolean 
     if (!(error instanceof Unimplemented)) throw error;
     return false;
   }
-}
-
-function shapeOf(value: Value): Shape {
-  const shape = fixedShape(value);
-  if (!shape)
-    throw new StriateError({
-      subject: "oneDNN",
-      found: `a shape of ${formatShape(value.shape)}`,
-      expected: "shapes that are known before the run",
-      mend: 'Give lengths for the names with `dimensions`, or use the engine "ort"',
-    });
-  return shape;
 }
 
 /**

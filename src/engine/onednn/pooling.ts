@@ -46,10 +46,10 @@ const forward =
   (node, plan) => {
     const [x] = node.inputs as [Value];
     if (!isFloat32(x) || x.shape.length > 5 || node.attributes.storage_order === 1) return false;
-    const source = plan.ordered(x, "channelsLast", plan.precision);
+    const source = plan.ordered(x, plan.orderOf(x.shape), plan.precision);
     const isMax = algorithmOf(node) === "max";
     if (isMax && plan.isUsed(node.outputs[1])) return false;
-    const result = plan.output(node, 0, "channelsLast", plan.precision);
+    const result = plan.output(node, 0, plan.orderOf(node.outputs[0]!.shape), plan.precision);
     const paired = isMax && plan.consumers(x).some(({ op }) => op.name === MaxPoolGradient.name);
     const forms = poolingForms(node, algorithmOf(node), source, result, paired);
     if (!forms) return false;
@@ -67,8 +67,8 @@ const forward =
 const averageGradient: Rule = (node, plan) => {
   const [g] = node.inputs as [Value];
   if (!isFloat32(g) || g.shape.length > 5) return false;
-  const gradient = plan.ordered(g, "channelsLast", plan.precision);
-  const result = plan.output(node, 0, "channelsLast", plan.precision);
+  const gradient = plan.ordered(g, plan.orderOf(g.shape), plan.precision);
+  const result = plan.output(node, 0, plan.orderOf(node.outputs[0]!.shape), plan.precision);
   const forms = poolingForms(node, averageOf(node), result, gradient, true);
   if (!forms) return false;
   plan.run(plan.dnnl.poolingGradient(forms), [
@@ -84,8 +84,8 @@ const maxGradient: Rule = (node, plan) => {
   const forward = plan.workspaces.get(x);
   if (!isFloat32(x, g) || !forward || JSON.stringify(forward.node.attributes) !== JSON.stringify(node.attributes))
     return false;
-  const gradient = plan.ordered(g, "channelsLast", forward.precision);
-  const result = plan.output(node, 0, "channelsLast", forward.precision);
+  const gradient = plan.ordered(g, plan.orderOf(g.shape, forward.precision), forward.precision);
+  const result = plan.output(node, 0, plan.orderOf(node.outputs[0]!.shape, forward.precision), forward.precision);
   const forms = poolingForms(node, "max", result, gradient, true);
   if (!forms) return false;
   plan.run(plan.dnnl.poolingGradient(forms), [
@@ -120,8 +120,8 @@ export function wholeMaps(plan: Plan, algorithm: Pooling, source: Cell, result: 
 const globalAverage: Rule = (node, plan) => {
   const [x] = node.inputs as [Value];
   if (!isFloat32(x) || x.shape.length > 5 || x.shape.length < 3) return false;
-  const source = plan.ordered(x, "channelsLast", plan.precision);
-  wholeMaps(plan, "average", source, plan.output(node, 0, "channelsLast", plan.precision));
+  const source = plan.ordered(x, plan.orderOf(x.shape), plan.precision);
+  wholeMaps(plan, "average", source, plan.output(node, 0, plan.orderOf(node.outputs[0]!.shape), plan.precision));
   return true;
 };
 
@@ -133,8 +133,8 @@ const spread: Rule = (node, plan) => {
   if (!isFloat32(x, node.outputs[0]) || shape.length < 3 || shape.length > 5 || from.shape.length !== shape.length)
     return false;
   if (from.shape.some((length, axis) => length !== (axis < 2 ? shape[axis] : 1))) return false;
-  const source = plan.ordered(x, "channelsLast", plan.precision);
-  const result = plan.output(node, 0, "channelsLast", plan.precision);
+  const source = plan.ordered(x, plan.orderOf(x.shape), plan.precision);
+  const result = plan.output(node, 0, plan.orderOf(node.outputs[0]!.shape), plan.precision);
   plan.run(plan.dnnl.resampling("nearest", formOf(source), formOf(result)), [
     [argument.source, source],
     [argument.result, result],

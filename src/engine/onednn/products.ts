@@ -69,9 +69,10 @@ const matmul: Rule = (node, plan) => {
 
 /** Over whole maps. */
 function byPooling(node: Node, plan: Plan, algorithm: "mean" | "max"): boolean {
-  const source = plan.ordered(node.inputs[0]!, "channelsLast");
+  const order = plan.orderOf(node.inputs[0]!.shape);
+  const source = plan.ordered(node.inputs[0]!, order);
   const shape = source.shape.map((length, axis) => (axis < 2 ? length : 1));
-  const result: Cell = { ...plan.output(node, 0, "plain"), shape, order: "channelsLast" };
+  const result: Cell = { ...plan.output(node, 0, "plain"), shape, order };
   wholeMaps(plan, algorithm === "mean" ? "average" : "max", source, result);
   return true;
 }

@@ -1,0 +1,107 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { nodesOf } from "../../graph/graph.ts";
+import { bind } from "../../graph/rewrite.ts";
+import { training } from "../../graph/training.ts";
+import type { Value } from "../../graph/value.ts";
+import { Model } from "../../models/model.ts";
+import { relu } from "../../nn/activations.ts";
+import { denseConnection, residual, skipConnection } from "../../nn/blocks.ts";
+import { conv2d, convTranspose2d, pointwiseConv } from "../../nn/convolution.ts";
+import { linear } from "../../nn/linear.ts";
+import { crossEntropy } from "../../nn/losses.ts";
+import { batchNorm } from "../../nn/normalisation.ts";
+import { sgd } from "../../nn/optimisers.ts";
+import { averagePool2d, globalAveragePool, maxPool2d } from "../../nn/pooling.ts";
+import { sequential } from "../../nn/scope.ts";
+import { step, withLoss } from "../../nn/step.ts";
+import { Conv } from "../../ops/conv.ts";
+import { Random } from "../../tensor/random.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { scalar, Tensor } from "../../tensor/tensor.ts";
+import { reference } from "../reference.ts";
+import { isForWinograd, isQuickInBlocks } from "./blocks.ts";
+import { missing } from "./library.ts";
+import { onednn } from "./onednn.ts";
+
+const block = (channels: number) =>
+  sequential({ conv: conv2d({ channels, kernel: 3, padding: 1, bias: false }), norm: batchNorm(), relu: relu() });
+
+/** Convolutions of all the kinds that blocks meet: of three channels, of 24 that no block divides, 3x3, 1x1, with stride. */
+const network = sequential({
+  first: conv2d({ channels: 32, kernel: 7, stride: 2, padding: 3, bias: false }),
+  norm: batchNorm(),
+  relu: relu(),
+  pool: maxPool2d({ kernel: 3, stride: 2, padding: 1 }),
+  residual: residual({ body: sequential({ one: block(32), two: block(32) }) }),
+  dense: denseConnection({ body: sequential({ one: pointwiseConv({ channels: 48 }), two: block(16) }) }),
+  level: skipConnection({
+    body: sequential({
+      down: averagePool2d({ kernel: 2 }),
+      body: block(64),
+      up: convTranspose2d({ channels: 32, kernel: 2, stride: 2 }),
+    }),
+  }),
+  odd: conv2d({ channels: 24, kernel: 1 }),
+  even: conv2d({ channels: 32, kernel: 3, stride: 2, padding: 1 }),
+  last: block(64),
+  mean: globalAveragePool(),
+  classes: linear({ features: 10 }),
+});
+const batch = 4;
+const model = Model.build(network, { name: "blocks", input: [3, 64, 64], seed: 1 });
+const random = new Random(1, "blocks");
+const image = new Tensor(
+  "float32",
+  [batch, 3, 64, 64],
+  Float32Array.from({ length: batch * 3 * 64 * 64 }, () => random.uniform() - 0.5),
+);
+
+test("blocks are for graphs whose convolutions have channels in sixteens, nearly all of their arithmetic", () => {
+  const bound = bind(model.graph, { batch });
+  expect(isQuickInBlocks(bound)).toBe(true);
+  const thin = Model.build(sequential({ conv: conv2d({ channels: 24, kernel: 3 }) }), {
+    name: "thin",
+    input: [3, 8, 8],
+    seed: 1,
+  });
+  expect(isQuickInBlocks(bind(thin.graph, { batch }))).toBe(false);
+  const quick = nodesOf(bound).filter((node) => {
+    const [x, w] = node.inputs as [Value, Value];
+    return node.op.name === Conv.name && isForWinograd(node, x.shape as Shape, w.shape as Shape, "backward");
+  });
+  expect(quick.length).toBe(2);
+});
+
+describe.skipIf(missing() !== undefined)("maps in blocks of channels", () => {
+  afterAll(() => Promise.all([onednn.close(), reference.close()]));
+
+  test("give a training step the reference's loss and variables", async () => {
+    const { graph, state } = step(withLoss(training(model.graph), crossEntropy), sgd({ momentum: 0.9 }));
+    const target = new Tensor("int64", [batch], BigInt64Array.from([1n, 2n, 3n, 4n]));
+    const [ours, theirs] = await Promise.all(
+      [onednn, reference].map(async (engine) => {
+        const program = await engine.compile(graph, new Map([...model.variables, ...state]), { dimensions: { batch } });
+        const outputs = await program.run({ image, target, learningRate: scalar(0.1) });
+        return new Map([...outputs, ...(await program.read())]);
+      }),
+    );
+    for (const [name, expected] of theirs!) {
+      const [found, wanted] = [ours!.get(name)!.toArray(), expected.toArray()];
+      const largest = Math.max(1e-3, ...wanted.map(Math.abs));
+      const worst = Math.max(...wanted.map((each, index) => Math.abs(each - found[index]!)));
+      expect([name, worst / largest]).toEqual([name, expect.closeTo(0, 4)]);
+    }
+  });
+
+  test("give an evaluation the reference's logits", async () => {
+    const [ours, theirs] = await Promise.all(
+      [onednn, reference].map(async (engine) => {
+        const program = await engine.compile(model.graph, model.variables);
+        return (await program.run({ image })).get("logits")!.toArray();
+      }),
+    );
+    ours!.forEach((each, index) => {
+      expect(each).toBeCloseTo(theirs![index]!, 5);
+    });
+  });
+});

@@ -1,0 +1,49 @@
+/** Which graphs are quicker with channels in blocks of 16, and which convolutions by Winograd's algorithm (docs/engine.md). */
+import { type Graph, nodesOf } from "../../graph/graph.ts";
+import type { Node, Value } from "../../graph/value.ts";
+import { Conv } from "../../ops/conv.ts";
+import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
+import { type Shape, sizeOf } from "../../tensor/shape.ts";
+import { blockLength } from "./memory.ts";
+
+const isWhole = (channels: number | undefined): boolean => channels! % blockLength === 0;
+
+/** The part of a graph's arithmetic that has to be in blocks. Between blocks and channels-last, maps are reordered. */
+const enough = 0.85;
+
+/**
+ * Whether nearly all arithmetic of a graph is in convolutions, without groups, from whole blocks to whole blocks. The
+ * first layer, of an image's few channels, does not count: it is channels-last either way.
+ */
+export function isQuickInBlocks(graph: Graph): boolean {
+  let [whole, all] = [0, 0];
+  for (const { op, inputs, outputs, attributes } of nodesOf(graph)) {
+    if (op.name !== Conv.name) continue;
+    const [[, ...kernel], y] = [(inputs[1] as Value).shape, outputs[0]!.shape] as [Shape, Shape];
+    if (kernel[0]! < blockLength / 2) continue;
+    const work = sizeOf(y) * sizeOf(kernel);
+    all += work;
+    if (attributes.group === 1 && y.length === 4 && isWhole(y[1]) && isWhole(kernel[0])) whole += work;
+  }
+  return all > 0 && whole >= enough * all;
+}
+
+/** The outputs of one tile, along each axis. */
+const tile = 4;
+
+/**
+ * Whether Winograd's algorithm is quicker for a convolution: 3x3 with stride 1, of enough channels, and of enough tiles.
+ * Lavin and Gray 2016, https://arxiv.org/abs/1509.09308
+ */
+export function isForWinograd(node: Node, x: Shape, w: Shape, pass: "forward" | "backward"): boolean {
+  const attributes = node.attributes as unknown as ConvAttributes;
+  const axes = convAxes(x, w, attributes);
+  const fits = axes.every(
+    ({ kernel, stride, dilation, before, after }) =>
+      kernel === 3 && stride === 1 && dilation === 1 && before <= 1 && after <= 1,
+  );
+  const channels = Math.min(w[0]!, w[1]!);
+  if (!fits || x.length !== 4 || attributes.group !== 1 || channels < 2 * blockLength) return false;
+  const tiles = axes.reduce((count, { output }) => count * Math.ceil(output / tile), x[0]!);
+  return tiles >= 64 || (pass === "forward" && tiles >= 16 && channels >= 4 * blockLength);
+}
