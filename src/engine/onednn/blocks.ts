@@ -47,3 +47,8 @@ export function isForWinograd(node: Node, x: Shape, w: Shape, pass: "forward" | 
   const tiles = axes.reduce((count, { output }) => count * Math.ceil(output / tile), x[0]!);
   return tiles >= 64 || (pass === "forward" && tiles >= 16 && channels >= 4 * blockLength);
 }
+
+/** Whether a node is a convolution that Winograd's algorithm computes: it takes no more operands in its pass. */
+export const isWinograd = (node: Node): boolean =>
+  node.op.name === Conv.name &&
+  isForWinograd(node, node.inputs[0]!.shape as Shape, node.inputs[1]!.shape as Shape, "forward");

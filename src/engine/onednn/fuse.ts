@@ -4,7 +4,7 @@
  */
 import { consumersOf, type Graph, nodesOf, resultsOf } from "../../graph/graph.ts";
 import { fixedShape, type Node, type Value } from "../../graph/value.ts";
-import { BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
+import { BatchNormalization, BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
 import { Conv } from "../../ops/conv.ts";
 import { Add, Div, Mul, Neg, Relu, Sigmoid, Sub, Tanh } from "../../ops/core/elementwise.ts";
 import { Gemm, MatMul } from "../../ops/matmul.ts";
@@ -36,7 +36,7 @@ const pairs = new Map<string, Binary>([
   [Div.name, "div"],
 ]);
 /** Those that take no pass but ReLU, within their own. */
-const withRelu = new Set<string>([BatchNormalizationTraining.name]);
+const withRelu = new Set<string>([BatchNormalization.name, BatchNormalizationTraining.name]);
 const heads = new Set<string>([...functions.keys(), ...pairs.keys(), Conv.name, Gemm.name, MatMul.name, ...withRelu]);
 
 /** The most links: the library takes some thirty. */
@@ -88,8 +88,11 @@ function fixedNodes(graph: Graph): Set<Node> {
   return fixed;
 }
 
-/** The chains of a graph, by their last node. No node is in two. */
-export function chainsOf(graph: Graph): Map<Node, Chain> {
+/**
+ * The chains of a graph, by their last node. No node is in two.
+ * @param takesOperands whether a head can read more operands in its pass
+ */
+export function chainsOf(graph: Graph, takesOperands: (head: Node) => boolean = () => true): Map<Node, Chain> {
   const results = new Set(resultsOf(graph));
   const consumers = consumersOf(graph);
   const nodes = nodesOf(graph);
@@ -111,6 +114,7 @@ export function chainsOf(graph: Graph): Map<Node, Chain> {
         fixed.has(head) === fixed.has(next) &&
         linksOf(next, value);
       if (!next || !more || (most === 1 && next.op !== (Relu as object))) break;
+      if (more.some(({ kind }) => kind === "binary") && !takesOperands(head)) break;
       rest.push(next);
       links.push(...more);
     }

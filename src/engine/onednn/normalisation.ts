@@ -27,7 +27,7 @@ const byGiven: Rule = (node, plan) => {
   const primitive = plan.dnnl.normalisation({
     source: formOf(source),
     epsilon: node.attributes.epsilon as number,
-    relu: false,
+    relu: plan.isFollowed(node),
     given: true,
   });
   plan.run(
