@@ -3,6 +3,7 @@
  * Every contender has a process of its own, and one computes at a time.
  */
 import { fileURLToPath } from "node:url";
+import { onednn } from "../src/index.ts";
 import { coreCount } from "../src/platform/worker.ts";
 import {
   type Contender,
@@ -17,18 +18,46 @@ import {
 } from "./measure.ts";
 import { type Exported, exported, type Network, networks, predicted } from "./networks/catalog.ts";
 import type { Answer, Setting } from "./networks/served.ts";
-import { type Python, startPython } from "./python.ts";
-import { startServer } from "./server.ts";
+import { startPython } from "./python.ts";
+import { type Server, startServer } from "./server.ts";
 import { milliseconds, significant } from "./table.ts";
 
 const learningRate = 0.001;
 const momentum = 0.9;
 
-/** What the geometric mean and the slowest of all have to reach. */
-const targets = { training: { mean: 1.15, least: 0.9 }, prediction: { mean: 1.3, least: 1 } } as const;
-export type Work = keyof typeof targets;
-export const isWork = (word: string): word is Work => Object.hasOwn(targets, word);
-export const works = Object.keys(targets).filter(isWork);
+/** Ours of one name against the faster of others, and what the geometric mean and the slowest of all have to reach. */
+interface Comparison {
+  readonly title: string;
+  readonly ours: string;
+  readonly theirs: readonly string[];
+  readonly mean: number;
+  readonly least?: number;
+}
+
+const [ours, oursHalf, oursOrt] = ["Striate", "Striate, bfloat16", "Striate, ort"] as const;
+const [contiguous, channelsLast, torchHalf] = [
+  "PyTorch, contiguous",
+  "PyTorch, channels last",
+  "PyTorch, bfloat16",
+] as const;
+const bare = "onnxruntime-node";
+
+const single = [contiguous, channelsLast];
+const comparisons = {
+  training: [
+    { title: "float32 against PyTorch", ours, theirs: single, mean: 1.15, least: 0.9 },
+    { title: "bfloat16 against PyTorch in float32", ours: oursHalf, theirs: single, mean: 2.5, least: 1.2 },
+    { title: "bfloat16 against PyTorch in bfloat16", ours: oursHalf, theirs: [torchHalf], mean: 1.05 },
+  ],
+  prediction: [
+    { title: `float32 against ${bare}`, ours, theirs: [bare], mean: 1.3, least: 1 },
+    { title: `bfloat16 against ${bare}`, ours: oursHalf, theirs: [bare], mean: 4 },
+  ],
+} as const satisfies Record<string, readonly Comparison[]>;
+
+export type Work = keyof typeof comparisons;
+export const isWork = (word: string): word is Work => Object.hasOwn(comparisons, word);
+export const works = Object.keys(comparisons).filter(isWork);
 
 const script = (name: string): string => fileURLToPath(new URL(`networks/${name}`, import.meta.url));
 
@@ -39,7 +68,7 @@ interface Runner extends Contender {
   bytes(): number;
 }
 
-function runner(name: string, server: Pick<Python, "ask" | "close">): Runner {
+function runner(name: string, server: Pick<Server<unknown>, "ask" | "close">): Runner {
   let last: Answer | undefined;
   return {
     name,
@@ -55,155 +84,168 @@ function runner(name: string, server: Pick<Python, "ask" | "close">): Runner {
 
 async function served(
   name: string,
-  network: Network,
-  files: Exported,
-  given: Pick<Setting, "side" | "work" | "batch">,
+  { network, files, batch }: Task,
+  given: Pick<Setting, "side" | "work" | "precision">,
 ): Promise<Runner> {
-  const setting: Setting = { ...network, ...files, learningRate, momentum, ...given };
+  const setting: Setting = { ...network, ...files, learningRate, momentum, batch, ...given };
   const server = await startServer(process.execPath, [...process.execArgv, script("served.ts")], setting);
   if (!server) throw new Error(`${name} could not open ${network.title}`);
   return runner(name, server);
 }
 
-const layouts = ["contiguous", "channels last"] as const;
+/** PyTorch, or why there is none. */
+async function torch(
+  name: string,
+  { network, files, batch }: Task,
+  layout: "contiguous" | "channels last",
+  precision: "float32" | "bfloat16" = "float32",
+): Promise<Runner> {
+  const setting = { ...network, ...files, network: network.name, learningRate, momentum, batch, layout, precision };
+  const python = await startPython(script("pytorch.py"), { ...setting, threads: coreCount() });
+  if (typeof python === "string") throw new Error(python);
+  return runner(name, python);
+}
 
-/** PyTorch in each of its layouts, or why there is none. */
-async function torch(network: Network, files: Exported): Promise<Runner[] | string> {
-  const runners: Runner[] = [];
-  for (const layout of layouts) {
-    const setting = { ...network, ...files, network: network.name, learningRate, momentum, layout };
-    const python = await startPython(script("pytorch.py"), { ...setting, precision: "float32", threads: coreCount() });
-    if (typeof python === "string") return python;
-    runners.push(runner(`PyTorch, ${layout}`, python));
+/** A network, and how many images are computed at once. */
+interface Task {
+  readonly network: Network;
+  readonly files: Exported;
+  readonly batch: number;
+}
+
+const isSmall = ({ network }: Task): boolean => network.batch === 128;
+
+/** All that do a piece of work; in bfloat16 too where `half`. */
+function* contenders(task: Task, work: Work, half: boolean): Generator<Promise<Runner>> {
+  yield served(ours, task, { side: "onednn", work, precision: "float32" });
+  if (half) yield served(oursHalf, task, { side: "onednn", work, precision: "bfloat16" });
+  if (work === "prediction") {
+    yield served(bare, task, { side: "bare", work, precision: "float32" });
+    return;
   }
-  return runners;
+  yield torch(contiguous, task, "contiguous");
+  yield torch(channelsLast, task, "channels last");
+  if (half) yield torch(torchHalf, task, "channels last", "bfloat16");
+  if (isSmall(task)) yield served(oursOrt, task, { side: "ort", work, precision: "float32" });
 }
 
 interface Measured {
-  readonly network: Network;
-  readonly batch: number;
-  readonly ours: Timing;
-  readonly others: readonly Timing[];
-  readonly ratio: Ratio;
-  /** The most memory that each took, by name. */
+  readonly task: Task;
+  readonly timings: ReadonlyMap<string, Timing>;
+  /** The most memory that each took. */
   readonly bytes: ReadonlyMap<string, number>;
-  /** How far apart the losses are after the same steps. */
+  /** How far apart the losses in float32 are after the same steps, as a part of the loss. */
   readonly spread: number;
 }
 
 const agreementSteps = 3;
 
-/** The first is ours, which the fastest of the others is the measure of; those of `besides` are timed with them. */
-async function together(
-  network: Network,
-  batch: number,
-  runners: readonly Runner[],
-  besides: readonly Runner[] = [],
-): Promise<Measured> {
-  const all = [...runners, ...besides];
+async function measured(task: Task, work: Work, half: boolean): Promise<Measured> {
+  const runners: Runner[] = [];
   try {
-    for (const each of all) await each.run(agreementSteps);
-    const losses = all.map((each) => each.loss());
-    const [ours, ...timings] = (await interleaved(all)) as [Timing, ...Timing[]];
+    for (const starting of contenders(task, work, half)) runners.push(await starting);
+    for (const each of runners) await each.run(agreementSteps);
+    const losses = runners.filter(({ name }) => name !== oursHalf && name !== torchHalf).map((each) => each.loss());
+    const timings = await interleaved(runners);
     return {
-      network,
-      batch,
-      ours,
-      others: timings,
-      ratio: ratioOf(ours, fastest(timings.slice(0, runners.length - 1))),
-      bytes: new Map(all.map((each) => [each.name, each.bytes()])),
-      spread: Math.max(...losses) - Math.min(...losses),
+      task,
+      timings: new Map(timings.map((timing) => [timing.name, timing])),
+      bytes: new Map(runners.map((each) => [each.name, each.bytes()])),
+      spread: (Math.max(...losses) - Math.min(...losses)) / Math.max(...losses),
     };
   } finally {
-    for (const each of all) await each.close();
+    for (const each of runners) await each.close();
   }
 }
 
-const isSmall = ({ batch }: Network): boolean => batch === 128;
-
-async function trainings(network: Network, files: Exported): Promise<Measured[] | string> {
-  const others = await torch(network, files);
-  if (typeof others === "string") return others;
-  const given = { work: "training", batch: network.batch } as const;
-  const ours = await served("Striate", network, files, { ...given, side: "onednn" });
-  const besides = isSmall(network) ? [await served("Striate, ort", network, files, { ...given, side: "ort" })] : [];
-  return [await together(network, network.batch, [ours, ...others], besides)];
-}
-
-async function predictions(network: Network, files: Exported): Promise<Measured[]> {
-  const all = [];
-  for (const batch of predicted) {
-    const given = { work: "prediction", batch } as const;
-    const ours = await served("Striate", network, files, { ...given, side: "onednn" });
-    const bare = await served("onnxruntime-node", network, files, { ...given, side: "bare" });
-    all.push(await together(network, batch, [ours, bare]));
-  }
-  return all;
+/** Our speed in a comparison, where both sides were measured. */
+function speedIn({ ours: own, theirs }: Comparison, { timings }: Measured): Ratio | undefined {
+  const [timing, others] = [timings.get(own), theirs.flatMap((name) => timings.get(name) ?? [])];
+  return timing && others.length > 0 ? ratioOf(timing, fastest(others)) : undefined;
 }
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;
 
-/** A row for each network: times, our speed, and what memory ours and the one it is measured against took. */
-function tableOf(title: string, measured: readonly Measured[]): string[][] {
-  const names = [...new Set(measured.flatMap(({ ours, others }) => [ours, ...others].map(({ name }) => name)))];
-  const rows = measured.map(({ network, batch, ours, others, ratio, bytes }) => [
-    network.title,
-    String(batch),
+/** Tables with a row for each network: times and our speeds, and memory. */
+function tablesOf(work: Work, all: readonly Measured[]): string[][][] {
+  const names = [...new Set(all.flatMap(({ timings }) => [...timings.keys()]))];
+  const compared = comparisons[work].filter((each) => all.some((one) => speedIn(each, one)));
+  const named = ({ task }: Measured): string[] => [task.network.title, String(task.batch)];
+  const times = all.map((one) => [
+    ...named(one),
     ...names.map((name) => {
-      const timing = [ours, ...others].find((each) => each.name === name);
+      const timing = one.timings.get(name);
       return timing ? milliseconds(median(timing.secondsPerStep)) : "";
     }),
-    significant(ratio.speed),
-    megabytes(bytes.get(ours.name)!),
-    megabytes(bytes.get(ratio.against)!),
+    ...compared.flatMap((each) => {
+      const ratio = speedIn(each, one);
+      return ratio ? [significant(ratio.speed), ratio.against] : ["", ""];
+    }),
   ]);
-  return [[title, "batch", ...names, "speed", "our memory", "theirs"], ...rows];
+  const memory = all.map((one) => [
+    ...named(one),
+    ...names.map((name) => (one.bytes.has(name) ? megabytes(one.bytes.get(name)!) : "")),
+  ]);
+  const speeds = compared.flatMap(({ ours: own }) => [own === oursHalf ? "speed, bfloat16" : "speed", "against"]);
+  return [
+    [[work, "batch", ...names, ...speeds], ...times],
+    [[`${work}, memory`, "batch", ...names], ...memory],
+  ];
 }
 
-function ratiosOf(work: Work, measured: readonly Measured[]): Ratio[] {
-  const { mean, least } = targets[work];
-  const speeds = measured.map(({ ratio }) => ratio.speed);
-  const slowest = measured[speeds.indexOf(Math.min(...speeds))]!;
-  const row = (against: string, speed: number, target: number): Ratio => ({
-    against: `${work === "training" ? "PyTorch" : "onnxruntime-node"}, ${work}, ${against}`,
-    speed,
-    target,
-    met: speed >= target,
+function ratiosOf(work: Work, all: readonly Measured[]): Ratio[] {
+  return comparisons[work].flatMap((comparison: Comparison) => {
+    const rows = all.flatMap((one) => {
+      const ratio = speedIn(comparison, one);
+      return ratio ? [{ name: `${one.task.network.title}, batch ${one.task.batch}`, speed: ratio.speed }] : [];
+    });
+    if (rows.length === 0) return [];
+    const slowest = rows.reduce((least, each) => (each.speed < least.speed ? each : least));
+    const row = (which: string, speed: number, target: number | undefined): Ratio => ({
+      against: `${work}, ${comparison.title}, ${which}`,
+      speed,
+      target,
+      met: target === undefined ? undefined : speed >= target,
+    });
+    return [
+      row(`geometric mean of ${rows.length}`, geometricMean(rows.map(({ speed }) => speed)), comparison.mean),
+      row(`slowest: ${slowest.name}`, slowest.speed, comparison.least),
+    ];
   });
-  return [
-    row(`geometric mean of ${speeds.length}`, geometricMean(speeds), mean),
-    row(`slowest: ${slowest.network.title}, batch ${slowest.batch}`, slowest.ratio.speed, least),
-  ];
 }
 
 /** @param names of the networks to measure, all unless given; @param chosenWorks what to measure of each */
 export async function networksPart(names: readonly string[], chosenWorks: readonly Work[]): Promise<PartResult> {
   const chosen = networks.filter(({ name }) => names.length === 0 || names.includes(name));
-  const measured: Record<Work, Measured[]> = { training: [], prediction: [] };
+  const all: Record<Work, Measured[]> = { training: [], prediction: [] };
+  const half = (await onednn.about()).auto === "bfloat16";
+  await onednn.close();
   const notes = new Set<string>();
   for (const network of chosen)
-    for (const work of chosenWorks) {
-      process.stderr.write(`${network.title}, ${work}\n`);
-      const files = exported(network);
-      const found = await (work === "training" ? trainings : predictions)(network, files);
-      if (typeof found === "string") notes.add(found);
-      else measured[work].push(...found);
-    }
-  const done = chosenWorks.filter((work) => measured[work].length > 0);
-  const spread = Math.max(...measured.training.map((each) => each.spread));
+    for (const work of chosenWorks)
+      for (const batch of work === "training" ? [network.batch] : predicted) {
+        process.stderr.write(`${network.title}, ${work}, batch ${batch}\n`);
+        try {
+          all[work].push(await measured({ network, files: exported(network), batch }, work, half));
+        } catch (error) {
+          notes.add(`Not measured: ${network.title}, ${work}. ${(error as Error).message}`);
+        }
+      }
+  const spread = Math.max(0, ...all.training.map((each) => each.spread));
   return {
     title: "Networks, training steps (SGD with momentum, cross-entropy) and prediction",
     unit: "step",
     timings: [],
-    tables: done.map((work) => tableOf(work, measured[work])),
-    ratios: done.flatMap((work) => ratiosOf(work, measured[work])),
+    tables: chosenWorks.filter((work) => all[work].length > 0).flatMap((work) => tablesOf(work, all[work])),
+    ratios: chosenWorks.flatMap((work) => ratiosOf(work, all[work])),
     notes: [
       ...notes,
-      ...(measured.training.length > 0
+      ...(all.training.length > 0
         ? [
-            `After ${agreementSteps} steps from the same weights on the same batch losses differ by ${spread.toExponential(1)} at most.`,
+            `After ${agreementSteps} steps from the same weights on the same batch, losses in float32 differ by ${spread.toExponential(1)} of themselves at most.`,
           ]
         : []),
+      ...(half ? [] : ["bfloat16 is left out: this processor has no matrix units (AMX) for it."]),
       `Every contender has a process of its own and ${coreCount()} threads; one computes at a time.`,
       "Memory is the most that a process took beyond what it had before it opened the network: ours reads it from its file.",
     ],

@@ -28,6 +28,7 @@ import type { Exported, Network } from "./catalog.ts";
 export interface Setting extends Exported, Pick<Network, "input" | "classes" | "batch" | "target"> {
   readonly side: "onednn" | "ort" | "bare";
   readonly work: "training" | "prediction";
+  readonly precision: "float32" | "bfloat16";
   readonly learningRate: number;
   readonly momentum: number;
 }
@@ -74,6 +75,7 @@ async function trains(setting: Setting, side: "onednn" | "ort"): Promise<Stepper
     dimensions: { batch: setting.batch },
     finite: ["loss"],
     threads: coreCount(),
+    precision: setting.precision,
   });
   const feeds = {
     image: imagesOf(setting),
@@ -98,6 +100,7 @@ async function predicts(setting: Setting, side: "onednn" | "ort"): Promise<Stepp
   const program = await engines[side].compile(graph, variables, {
     dimensions: { batch: setting.batch },
     threads: coreCount(),
+    precision: setting.precision,
   });
   const image = imagesOf(setting);
   return async (steps) => ({ seconds: await timed(steps, () => program.run({ image })), loss: Number.NaN });
