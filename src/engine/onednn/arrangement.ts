@@ -47,9 +47,9 @@ const transposed: Rule = (node, plan) => {
   const perm =
     (node.attributes.perm as readonly number[] | undefined) ??
     Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
-  const source = plan.cell(x);
+  const source = plan.cell(x, plan.precision);
   const strides = stridesIn(source.order, source.shape);
-  const result = plan.output(node, 0, "plain");
+  const result = plan.output(node, 0, "plain", source.precision);
   copy(plan, result.shape, [source, perm.map((axis) => strides[axis]!)], [result, stridesOf(result.shape)]);
   return true;
 };

@@ -22,14 +22,14 @@ const sliced: Rule = (node, plan) => {
     return byPlaces(node, plan);
   const areWhole = ranges.every(({ axis, start, step }) => axis !== 1 || (start % blockLength === 0 && step === 1));
   const inBlocks = areWhole && (node.outputs[0]!.shape[1] as number) % blockLength === 0;
-  const source = inBlocks ? plan.anywhere(x) : plan.cell(x);
+  const source = inBlocks ? plan.anywhere(x, plan.precision) : plan.cell(x, plan.precision);
   const strides = [...stepsOf(source.order, source.shape).strides];
   let first = 0;
   for (const { axis, start, step } of ranges) {
     first += (source.order === "blocked" && axis === 1 ? start / blockLength : start) * strides[axis]!;
     strides[axis]! *= step;
   }
-  const result = plan.output(node, 0, source.order);
+  const result = plan.output(node, 0, source.order, source.precision);
   const to = stepsOf(result.order, result.shape);
   copy(plan, to.shape, [source, strides, first], [result, to.strides]);
   return true;
@@ -70,10 +70,10 @@ const padded: Rule = (node, plan) => {
   const filler = value ? constantOf(value)?.item() : 0;
   if (!isFloat32(x, node.outputs[0]) || filler === undefined || borders > mostBorders || (isCut && !isConstant))
     return byPlaces(node, plan, value);
-  const source = plan.cell(x);
+  const source = plan.cell(x, filler === 0 ? plan.precision : "float32");
   const inside = amounts.map(([before, after], axis) => source.shape[axis]! + Math.min(0, before) + Math.min(0, after));
   if (x.shape.length === 0 || inside.some((length) => length <= 0)) return byPlaces(node, plan, value);
-  const result = plan.output(node, 0, source.order);
+  const result = plan.output(node, 0, source.order, source.precision);
   const [from, to] = [source, result].map(({ order, shape }) => stridesIn(order, shape)) as [Strides, Strides];
   const start = amounts.map(([before]) => Math.max(0, before));
   const cut = amounts.map(([before]) => Math.max(0, -before));

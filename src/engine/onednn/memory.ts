@@ -141,8 +141,8 @@ export class Memory {
   }
 
   /** The elements of a tensor, in the order in which they lie, as they are in this run. */
-  view({ dtype, shape, region, start = 0 }: Cell): () => TypedArray {
-    const { array } = dtypes[dtype];
+  view({ dtype, precision, shape, region, start = 0 }: Cell): () => TypedArray {
+    const { array } = dtypes[precision === "bfloat16" ? "uint16" : dtype];
     const [even, odd] = this.#places(region).map(
       (offset) => new array(this.#buffer, this.#base + offset + start, sizeOf(shape)) as TypedArray,
     ) as [TypedArray, TypedArray];

@@ -8,7 +8,7 @@ import {
   BatchNormalizationTraining,
 } from "../../ops/batch-normalisation.ts";
 import { Conv, ConvInputGradient, ConvTranspose, ConvWeightGradient } from "../../ops/conv.ts";
-import { Concat } from "../../ops/core/arrange.ts";
+import { Concat, Pad, Slice } from "../../ops/core/arrange.ts";
 import { Expand } from "../../ops/core/broadcast.ts";
 import {
   Add,
@@ -23,8 +23,8 @@ import {
   Tanh,
   TanhGradient,
 } from "../../ops/core/elementwise.ts";
-import { ReduceSum } from "../../ops/core/reduce.ts";
-import { Flatten, Reshape, Squeeze, Unsqueeze } from "../../ops/core/shape.ts";
+import { ReduceMean, ReduceSum } from "../../ops/core/reduce.ts";
+import { Flatten, Reshape, Squeeze, Transpose, Unsqueeze } from "../../ops/core/shape.ts";
 import { Dropout } from "../../ops/dropout.ts";
 import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { AveragePool, AveragePoolGradient, GlobalAveragePool, MaxPool, MaxPoolGradient } from "../../ops/pool.ts";
@@ -48,8 +48,9 @@ const between = new Set<object>([
   ...[Add, Sub, Mul, Div, Neg],
   ...[BatchNormalization, BatchNormalizationTraining, BatchNormalizationGradient],
   ...[MaxPool, MaxPoolGradient, AveragePool, AveragePoolGradient, GlobalAveragePool, Expand],
-  ...[Concat, Identity, Dropout, Reshape, Flatten, Squeeze, Unsqueeze],
+  ...[Concat, Slice, Pad, Transpose, Identity, Dropout],
 ]);
+const shapes = new Set<object>([Reshape, Flatten, Squeeze, Unsqueeze]);
 
 /** Depthwise convolutions are bound by bytes, and were slower in bfloat16; constants transform what must stay as it is. */
 const isProduct = ({ op, inputs, outputs, attributes }: Node): boolean => {
@@ -75,11 +76,16 @@ export function halvesOf(graph: Graph): Halves {
   const results = new Set(resultsOf(graph));
   const consumers = new Map<Value, Node[]>();
   const carried = new Set<Value>();
-  for (const node of all) {
+  for (const node of all)
     for (const input of node.inputs) if (input) consumers.set(input, [...(consumers.get(input) ?? []), node]);
-    if (isProduct(node) || (between.has(node.op) && node.inputs.some((input) => input && carried.has(input))))
+  /** The mean of maps counts as pooling where it is a feature, not a statistic that they are shifted by. */
+  const isPooling = ({ op, outputs: [y] }: Node) =>
+    op === (ReduceMean as object) &&
+    (consumers.get(y!) ?? []).every(({ op }) => shapes.has(op) || products.has(op) || convolutions.has(op));
+  const isBetween = (node: Node) => between.has(node.op) || shapes.has(node.op) || isPooling(node);
+  for (const node of all)
+    if (isProduct(node) || (isBetween(node) && node.inputs.some((input) => input && carried.has(input))))
       carried.add(node.outputs[0]!);
-  }
   const [nodes, values] = [new Set<Node>(), new Set<Value>()];
   /** A convolution's bias gets its gradient, in float32, with that of its weights. */
   const ofBias = (node: Node) =>
