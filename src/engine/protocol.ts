@@ -21,8 +21,9 @@ export interface OpenRequest {
   readonly program: number;
   readonly model: Uint8Array;
   readonly threads: number;
-  readonly variables: PlainTensors;
-  /** The variables that runs change. */
+  /** The variables that are written before the first run. */
+  readonly variables: readonly string[];
+  /** Those that runs change. */
   readonly updates: readonly string[];
   readonly outputs: readonly string[];
   readonly finite: readonly string[];

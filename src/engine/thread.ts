@@ -46,6 +46,25 @@ const tensors = (given: unknown): Map<string, Tensor> =>
     ]),
   );
 
+/** Bytes that cross at once, unless one tensor has more. */
+const mostAtOnce = 2 ** 24;
+
+/** Tensors in groups that cross together. */
+function* piecesOf(tensors: Tensors): Generator<Map<string, Tensor>> {
+  let piece = new Map<string, Tensor>();
+  let bytes = 0;
+  for (const [name, tensor] of tensors) {
+    bytes += tensor.data.byteLength;
+    if (bytes > mostAtOnce && piece.size > 0) {
+      yield piece;
+      piece = new Map();
+      bytes = tensor.data.byteLength;
+    }
+    piece.set(name, tensor);
+  }
+  if (piece.size > 0) yield piece;
+}
+
 class ThreadProgram implements Program {
   readonly #far: FarEnd;
   readonly #worker: Peer;
@@ -73,15 +92,17 @@ class ThreadProgram implements Program {
 
   /**
    * Makes the far end's program. Weights that no run changes are constants to it: it arranges them once, for speed.
+   * @param isFirst whether no run can come in between: the variables then follow piece by piece, so that not all are there twice
    */
-  async open(variables: Tensors): Promise<void> {
+  async open(variables: Tensors, isFirst: boolean): Promise<void> {
     const changes = this.#graph.updates.length > 0;
     if (!changes) this.#fixed = variables;
+    const apart = changes || !this.#far.takesConstants ? variables : new Map<string, Tensor>();
     const request: OpenRequest = {
       program: this.#program,
       model: encode(this.#lowered, this.#far.takesConstants ? { variables: this.#fixed } : {}),
       threads: this.#options.threads ?? coreCount(),
-      variables: changes || !this.#far.takesConstants ? plain(variables) : {},
+      variables: [...apart.keys()],
       updates: this.#graph.updates.map(({ variable }) => variable.source.name),
       outputs: [...this.#graph.outputs.keys()],
       finite: this.#options.finite ?? [],
@@ -89,7 +110,12 @@ class ThreadProgram implements Program {
       precision: this.#options.precision ?? "float32",
     };
     try {
-      await this.#worker.call("open", request);
+      const calls = [this.#worker.call("open", request)];
+      for (const piece of piecesOf(apart)) {
+        if (isFirst) await calls.at(-1);
+        calls.push(this.#worker.call("write", { program: this.#program, variables: plain(piece) }));
+      }
+      await Promise.all(calls);
     } catch (cause) {
       if (cause instanceof StriateError) throw cause;
       const operators = [...new Set(nodesOf(this.#lowered).map((node) => node.op.name))].join(", ");
@@ -139,7 +165,7 @@ class ThreadProgram implements Program {
     }
     const held = this.#fixed;
     const next = new Map([...held, ...variables]);
-    if ([...next].some(([name, tensor]) => tensor !== held.get(name))) await this.open(next);
+    if ([...next].some(([name, tensor]) => tensor !== held.get(name))) await this.open(next, false);
   }
 
   async profile(): Promise<readonly RunTime[]> {
@@ -221,7 +247,7 @@ export class ThreadEngine implements Engine {
     this.#asked ??= this.#far.ask?.(worker);
     await this.#asked;
     const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, options);
-    await program.open(held);
+    await program.open(held, true);
     return program;
   }
 

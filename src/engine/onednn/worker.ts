@@ -94,17 +94,16 @@ serve({
   about: (): AboutAnswer => ({ auto: chosenPrecision(dnnl(), "auto"), ...libraryFacts() }),
 
   open({ program, model, variables, updates, finite, threads, profile, precision: asked }: OpenRequest): void {
-    const held = tensors(variables);
     const precision = chosenPrecision(dnnl(), asked);
     const clock = profile ? new Clock() : undefined;
-    programs.set(program, {
-      clock,
-      threads,
-      graph: received(model, new Set(held.keys()), updates),
-      finite,
-      precision,
-      variables: held,
-    });
+    const before = programs.get(program);
+    if (before) discard(before);
+    const graph = received(model, new Set(variables), updates);
+    const held: Held = { clock, threads, graph, finite, precision, variables: new Map() };
+    programs.set(program, held);
+    // Where every length is known, variables are written to their places.
+    if (graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number")))
+      programFor(held, new Map());
   },
 
   run({ program, feeds, lent }: RunRequest): Moved {

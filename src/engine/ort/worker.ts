@@ -22,7 +22,7 @@ type RuntimeTensors = Map<string, RuntimeTensor>;
 
 interface Session {
   readonly session: InferenceSession;
-  readonly request: Omit<OpenRequest, "model" | "variables">;
+  readonly request: Omit<OpenRequest, "model">;
   variables: RuntimeTensors;
   /** The variables before the last run. */
   previous: RuntimeTensors;
@@ -64,7 +64,7 @@ async function release(program: number): Promise<void> {
 serve({
   about: (): AboutAnswer => ({ version: runtime.env.versions.common, auto: "float32" }),
 
-  async open({ model, variables, ...request }: OpenRequest): Promise<void> {
+  async open({ model, ...request }: OpenRequest): Promise<void> {
     const profile = request.profile ? await SessionProfile.start() : undefined;
     const session = await runtime.InferenceSession.create(model, {
       ...profile?.options,
@@ -76,7 +76,7 @@ serve({
       // Errors are thrown, and said once.
       logSeverityLevel: 4,
     });
-    const held = toRuntimeAll(variables);
+    const held: RuntimeTensors = new Map();
     await release(request.program);
     sessions.set(request.program, { session, request, profile, variables: held, previous: held, halted: false });
   },
