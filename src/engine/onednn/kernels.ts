@@ -5,17 +5,20 @@ import { convolutionRules } from "./convolution.ts";
 import { deconvolutionRules } from "./deconvolution.ts";
 import { elementwiseRules } from "./elementwise.ts";
 import { foldRules } from "./folds.ts";
-import { functionRules } from "./functions.ts";
+import { functionRules, leavingRules } from "./functions.ts";
 import { indexRules } from "./indices.ts";
 import { joiningRules } from "./joining.ts";
 import { normalisationRules } from "./normalisation.ts";
 import { byRule, type Rule, type Rules } from "./plan.ts";
 import { poolingRules } from "./pooling.ts";
 import { productRules } from "./products.ts";
+import { reductionRules } from "./reductions.ts";
 import { resamplingRules } from "./resampling.ts";
+import { standardisingRules } from "./standardising.ts";
 import { windowRules } from "./windows.ts";
 
 const all: Rules = [
+  ...leavingRules,
   ...activationRules,
   ...arrangementRules,
   ...convolutionRules,
@@ -25,10 +28,12 @@ const all: Rules = [
   ...normalisationRules,
   ...poolingRules,
   ...productRules,
+  ...reductionRules,
   ...resamplingRules,
   ...functionRules,
   ...foldRules,
   ...indexRules,
+  ...standardisingRules,
   ...windowRules,
 ];
 

@@ -4,6 +4,7 @@ import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { scalar, Tensor } from "../../tensor/tensor.ts";
 import { bytesOf, type Cell } from "./memory.ts";
 import type { Plan } from "./plan.ts";
+import type { Step } from "./step.ts";
 
 /** The elements of a tensor as they are in this run. */
 export type View = () => Float32Array;
@@ -39,14 +40,15 @@ export function byPlaces(node: Node, plan: Plan, filler?: Value): boolean {
   const places = moved!.data as Int32Array;
   const fill = filler && plan.ordered(filler, "plain");
   const result = plan.output(node, 0, "plain");
-  plan.step([source, result, ...(fill ? [fill] : [])], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, to, none] = [source, result, fill ?? source].map(memory.view.bind(memory)) as [View, View, View];
     return () => {
       const [data, into, other] = [from(), to(), fill ? none()[0]! : 0];
       for (let index = 0; index < places.length; index++)
         into[index] = places[index] === 0 ? other : data[places[index]! - 1]!;
     };
-  });
+  };
+  plan.step([source, result, ...(fill ? [fill] : [])], run, { writes: [result] });
   return true;
 }
 
@@ -54,7 +56,7 @@ export function byPlaces(node: Node, plan: Plan, filler?: Value): boolean {
 export function take(plan: Plan, source: Cell, result: Cell, axis: number, places: ArrayLike<number>): void {
   const { outer, inner } = blocksAlong(source, axis);
   const columns = source.shape[axis]!;
-  plan.step([source, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, to] = [source, result].map(memory.view.bind(memory)) as [View, View];
     return () => {
       const [data, into] = [from(), to()];
@@ -65,5 +67,6 @@ export function take(plan: Plan, source: Cell, result: Cell, axis: number, place
           for (let index = start; index < start + inner; index++) into[at++] = data[index]!;
         }
     };
-  });
+  };
+  plan.step([source, result], run, { writes: [result] });
 }

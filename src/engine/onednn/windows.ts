@@ -16,6 +16,7 @@ import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { bytesOf, type Cell, type Memory } from "./memory.ts";
 import type { View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
+import type { Step } from "./step.ts";
 
 /** The windows of a node over maps of a shape: for each position the first and the last of its `taps`, places in a map. */
 function windowsOf({ attributes }: Node, shape: Shape) {
@@ -38,7 +39,7 @@ const views = (memory: Memory, cells: readonly Cell[]): View[] => cells.map((cel
 function largest(node: Node, plan: Plan, x: Cell, pooled: Shape): Cell {
   const { starts, taps, batch, channels, map, positions } = windowsOf(node, x.shape);
   const at: Cell = { dtype: "int32", shape: pooled, order: x.order, region: plan.region(bytesOf("int32", pooled)) };
-  plan.step([x, at], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, to] = [memory.view(x) as View, memory.view(at) as unknown as () => Int32Array];
     return () => {
       const [data, into] = [from(), to()];
@@ -54,7 +55,8 @@ function largest(node: Node, plan: Plan, x: Cell, pooled: Shape): Cell {
           }
         }
     };
-  });
+  };
+  plan.step([x, at], run, { writes: [at] });
   return at;
 }
 
@@ -68,20 +70,21 @@ function places(node: Node, plan: Plan, x: Value, source: Cell, pooled: Shape): 
 
 /** result[i] = values[at[i]] */
 function choose(plan: Plan, values: Cell, at: Cell, result: Cell): void {
-  plan.step([values, at, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, where, to] = views(memory, [values, at, result]) as [View, View, View];
     return () => {
       const [data, place, into] = [from(), where(), to()];
       for (let index = 0; index < into.length; index++) into[index] = data[place[index]!]!;
     };
-  });
+  };
+  plan.step([values, at, result], run, { writes: [result] });
 }
 
 /** Places in memory as ONNX counts them, row-major, in 64 bits. */
 function count(plan: Plan, at: Cell, [batch, channels, ...spatial]: Shape, result: Cell): void {
   const [map, positions] = [sizeOf(spatial), sizeOf(at.shape.slice(2))];
   const words: Cell = { ...result, dtype: "int32", shape: [2 * sizeOf(at.shape)] };
-  plan.step([at, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [where, to] = views(memory, [at, words]) as [View, View];
     return () => {
       const [place, into] = [where(), to()];
@@ -94,7 +97,8 @@ function count(plan: Plan, at: Cell, [batch, channels, ...spatial]: Shape, resul
             into[word++] = 0;
           }
     };
-  });
+  };
+  plan.step([at, result], run, { writes: [result] });
 }
 
 const maximum: Rule = (node, plan) => {
@@ -115,14 +119,15 @@ const maximumGradient: Rule = (node, plan) => {
   const [source, gradient] = [plan.ordered(x, "channelsLast"), plan.ordered(g, "channelsLast")];
   const at = places(node, plan, x, source, g.shape as Shape);
   const result = plan.output(node, 0, "channelsLast");
-  plan.step([gradient, at, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, where, to] = views(memory, [gradient, at, result]) as [View, View, View];
     return () => {
       const [data, place, into] = [from(), where(), to()];
       into.fill(0);
       for (let index = 0; index < data.length; index++) into[place[index]!]! += data[index]!;
     };
-  });
+  };
+  plan.step([gradient, at, result], run, { writes: [result] });
   return true;
 };
 
@@ -141,7 +146,7 @@ const average: Rule = (node, plan) => {
   const source = plan.ordered(x, "channelsLast");
   const { starts, taps, batch, channels, map, positions, counts } = windowsOf(node, source.shape);
   const result = plan.output(node, 0, "channelsLast");
-  plan.step([source, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, to] = views(memory, [source, result]) as [View, View];
     const sums = new Float64Array(channels);
     return () => {
@@ -156,7 +161,8 @@ const average: Rule = (node, plan) => {
           for (let channel = 0; channel < channels; channel++) into[out++] = sums[channel]! / counts[position]!;
         }
     };
-  });
+  };
+  plan.step([source, result], run, { writes: [result] });
   return true;
 };
 
@@ -166,7 +172,7 @@ const averageGradient: Rule = (node, plan) => {
   const gradient = plan.ordered(g, "channelsLast");
   const result = plan.output(node, 0, "channelsLast");
   const { starts, taps, batch, channels, map, positions, counts } = windowsOf(node, result.shape);
-  plan.step([gradient, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, to] = views(memory, [gradient, result]) as [View, View];
     return () => {
       const [data, into] = [from(), to()];
@@ -179,7 +185,8 @@ const averageGradient: Rule = (node, plan) => {
               into[start + channel]! += data[out + channel]! / counts[position]!;
           }
     };
-  });
+  };
+  plan.step([gradient, result], run, { writes: [result] });
   return true;
 };
 
@@ -190,7 +197,7 @@ const stochastic: Rule = (node, plan) => {
   const source = plan.ordered(x, "channelsLast");
   const { starts, taps, batch, channels, map, positions } = windowsOf(node, source.shape);
   const result = plan.output(node, 0, "channelsLast");
-  plan.step([source, result], (memory) => {
+  const run: Step["make"] = (memory) => {
     const [from, to] = views(memory, [source, result]) as [View, View];
     const [sums, squares] = [new Float64Array(channels), new Float64Array(channels)];
     return () => {
@@ -210,7 +217,8 @@ const stochastic: Rule = (node, plan) => {
           for (let channel = 0; channel < channels; channel++) into[out++] = squares[channel]! / (sums[channel]! || 1);
         }
     };
-  });
+  };
+  plan.step([source, result], run, { writes: [result] });
   return true;
 };
 
