@@ -197,6 +197,11 @@ export interface FarEnd {
   /** Whether weights that no run changes are sent with the model, as constants. */
   readonly takesConstants: boolean;
   readonly precisions: readonly Precision[];
+  /** Graphs that are done sooner than a message to the thread arrives run in the calling one. */
+  readonly near?: {
+    fits(graph: Graph): boolean;
+    start(): Promise<Peer>;
+  };
 }
 
 /** Its thread starts with the first program and does not keep a process alive. */
@@ -204,6 +209,7 @@ export class ThreadEngine implements Engine {
   readonly name: string;
   readonly #far: FarEnd;
   #worker: Peer | undefined;
+  #near: Promise<Peer> | undefined;
   #asked: Promise<void> | undefined;
   #facts: Promise<EngineFacts> | undefined;
   #programs = 0;
@@ -234,6 +240,17 @@ export class ThreadEngine implements Engine {
     }
   }
 
+  async #peer(graph: Graph): Promise<Peer> {
+    if (this.#far.near?.fits(graph)) {
+      this.#near ??= this.#far.near.start();
+      return this.#near;
+    }
+    const worker = this.#thread();
+    this.#asked ??= this.#far.ask?.(worker);
+    await this.#asked;
+    return worker;
+  }
+
   #thread(): Peer {
     this.#worker ??= this.#far.start();
     return this.#worker;
@@ -243,19 +260,20 @@ export class ThreadEngine implements Engine {
     checkPrecision(this.name, this.#far.precisions, options);
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
-    const worker = this.#thread();
-    this.#asked ??= this.#far.ask?.(worker);
-    await this.#asked;
+    const worker = await this.#peer(bound);
     const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, options);
     await program.open(held, true);
     return program;
   }
 
   async close(): Promise<void> {
-    const worker = this.#worker;
+    const peers = [this.#worker, await this.#near];
     this.#worker = undefined;
+    this.#near = undefined;
     this.#asked = undefined;
-    await worker?.call("close", undefined).catch(() => {});
-    await worker?.stop();
+    for (const peer of peers) {
+      await peer?.call("close", undefined).catch(() => {});
+      await peer?.stop();
+    }
   }
 }

@@ -2,7 +2,8 @@
 import type { Engine } from "../engine.ts";
 import { ThreadEngine } from "../thread.ts";
 import { lower } from "./lower.ts";
-import { startEngine } from "./start.ts";
+import { isSmall } from "./small.ts";
+import { startEngine, startNear } from "./start.ts";
 
 /** oneDNN, of version 2 or 3. Its thread starts with the first program and does not keep a process alive. */
 export const onednn: Engine = new ThreadEngine({
@@ -12,4 +13,5 @@ export const onednn: Engine = new ThreadEngine({
   lower,
   takesConstants: false,
   precisions: ["float32", "bfloat16", "auto"],
+  near: { fits: isSmall, start: startNear },
 });

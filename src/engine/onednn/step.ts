@@ -46,18 +46,19 @@ export function underneath(arguments_: readonly (readonly [number, Cell])[], kin
     .map(([, cell]) => cell);
 }
 
+/** The shapes of a node whose lengths are known. */
+export const shapesOf = ({ inputs, outputs }: Node) => ({
+  inputs: inputs.map((value) => value && fixedShape(value)),
+  outputs: outputs.map((value) => fixedShape(value) ?? []),
+});
+
 /** What is being laid out: it says of which operator and layer the steps are that come of it. */
 export class Label {
   #kind: StepKind = { operator: "", scope: "", macs: 0 };
 
   /** The nodes that are computed together from now on. */
   set(...nodes: readonly [Node, ...Node[]]): void {
-    const kinds = nodes.map((node) =>
-      kindOf(node, {
-        inputs: node.inputs.map((value) => value && fixedShape(value)),
-        outputs: node.outputs.map((value) => fixedShape(value) ?? []),
-      }),
-    );
+    const kinds = nodes.map((node) => kindOf(node, shapesOf(node)));
     const operator = kinds.map((kind) => kind.operator).join("+");
     this.#kind = { operator, scope: kinds[0]!.scope, macs: kinds.reduce((sum, { macs }) => sum + macs, 0) };
   }

@@ -1,0 +1,149 @@
+/** What a thread with oneDNN can be asked: it holds programs and runs them one after the other. */
+import { StriateError } from "../../errors.ts";
+import { type Graph, leavesOf, makeGraph } from "../../graph/graph.ts";
+import { bind, rewrite } from "../../graph/rewrite.ts";
+import { constant, stateValue, type Value, type Variable } from "../../graph/value.ts";
+import { decode } from "../../onnx/decode.ts";
+import { nextName } from "../../onnx/names.ts";
+import { Moved } from "../../platform/calls.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { Clock, type RunTime } from "../profile.ts";
+import type { AboutAnswer, OpenRequest, PlainTensors, ReportAnswer, RunAnswer, RunRequest } from "../protocol.ts";
+import { dnnl, libraryFacts, useThreads } from "./library.ts";
+import { chosenPrecision, type Stored } from "./precision.ts";
+import { NativeProgram } from "./program.ts";
+
+/** A graph that may have dimensions by name, and a program for the lengths that it ran with last. */
+interface Held {
+  readonly graph: Graph;
+  readonly finite: readonly string[];
+  readonly precision: Stored;
+  readonly threads: number;
+  readonly clock: Clock | undefined;
+  /** Until a program holds them, or for the next one. */
+  variables: ReadonlyMap<string, Tensor>;
+  native?: { readonly key: string; readonly program: NativeProgram } | undefined;
+}
+
+const programs = new Map<number, Held>();
+let threadsNow: number | undefined;
+
+const tensors = (given: PlainTensors): Map<string, Tensor> =>
+  new Map(Object.entries(given).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, shape, data)]));
+
+const plain = (given: ReadonlyMap<string, Tensor>): PlainTensors =>
+  Object.fromEntries([...given].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]));
+
+/** The graph as it was before it crossed: constants are constants again, and variables change as they did. */
+function received(model: Uint8Array, variables: ReadonlySet<string>, updates: readonly string[]): Graph {
+  const { graph, variables: constants } = decode(model, "graph");
+  const leaves = new Map<Value, Value>();
+  const known = new Map<string, Variable>();
+  for (const leaf of leavesOf(graph)) {
+    const name = "name" in leaf.source ? leaf.source.name : "";
+    if (variables.has(name)) {
+      known.set(name, stateValue(name, leaf));
+      leaves.set(leaf, known.get(name)!);
+    } else if (constants.has(name)) leaves.set(leaf, constant(constants.get(name)!));
+  }
+  const inputs = graph.inputs.filter(({ source }) => !variables.has(source.name));
+  const { outputs } = rewrite({ ...graph, inputs }, () => undefined, leaves).graph;
+  const nexts = new Map(updates.map((name) => [nextName(name), name]));
+  return makeGraph(
+    inputs,
+    new Map([...outputs].filter(([name]) => !nexts.has(name))),
+    [...nexts].map(([next, name]) => ({ variable: known.get(name)!, next: outputs.get(next)! })),
+  );
+}
+
+function heldOf(program: number): Held {
+  const held = programs.get(program);
+  if (!held) throw new StriateError({ subject: "program", found: "a program that was disposed of" });
+  return held;
+}
+
+/** The program for feeds of these shapes; another than the last takes over its variables. */
+function programFor(held: Held, feeds: ReadonlyMap<string, Tensor>): NativeProgram {
+  const dimensions: Record<string, number> = {};
+  for (const { shape, source } of held.graph.inputs)
+    shape.forEach((length, axis) => {
+      if (typeof length === "string") dimensions[length] = feeds.get(source.name)!.shape[axis]!;
+    });
+  // A primitive must run with as many threads as it was made for.
+  if (held.threads !== threadsNow) useThreads(held.threads);
+  threadsNow = held.threads;
+  const key = JSON.stringify(dimensions);
+  if (held.native?.key === key) return held.native.program;
+  const changes = held.graph.updates.length > 0;
+  if (held.native && changes) held.variables = held.native.program.read();
+  discard(held);
+  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), held.variables, held);
+  held.native = { key, program };
+  // A program that changes its variables has them; of one that does not, another for other lengths may need them.
+  if (changes || Object.keys(dimensions).length === 0) held.variables = new Map();
+  return program;
+}
+
+function discard(held: Held): void {
+  held.native?.program.dispose();
+  held.native = undefined;
+}
+
+export const service = {
+  about: (): AboutAnswer => ({ auto: chosenPrecision(dnnl(), "auto"), ...libraryFacts() }),
+
+  open({ program, model, variables, updates, finite, threads, profile, precision: asked }: OpenRequest): void {
+    const precision = chosenPrecision(dnnl(), asked);
+    const clock = profile ? new Clock() : undefined;
+    const before = programs.get(program);
+    if (before) discard(before);
+    const graph = received(model, new Set(variables), updates);
+    const held: Held = { clock, threads, graph, finite, precision, variables: new Map() };
+    programs.set(program, held);
+    // Where every length is known, variables are written to their places.
+    if (graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number")))
+      programFor(held, new Map());
+  },
+
+  run({ program, feeds, lent }: RunRequest): Moved {
+    const held = heldOf(program);
+    const given = tensors(feeds);
+    const outputs = plain(programFor(held, given).run(given));
+    return new Moved({ outputs, lent } satisfies RunAnswer, lent);
+  },
+
+  read({ program, names }: { program: number; names: readonly string[] }): PlainTensors {
+    const held = heldOf(program);
+    const all = held.native?.program.read() ?? held.variables;
+    return plain(new Map(names.map((name) => [name, all.get(name)!])));
+  },
+
+  revert({ program }: { program: number }): void {
+    heldOf(program).native?.program.revert();
+  },
+
+  write({ program, variables }: { program: number; variables: PlainTensors }): void {
+    const held = heldOf(program);
+    const given = tensors(variables);
+    if (held.native) held.native.program.write(given);
+    else held.variables = new Map([...held.variables, ...given]);
+  },
+
+  report({ program }: { program: number }): ReportAnswer {
+    const { precision, native } = heldOf(program);
+    return { precision, elsewhere: Object.fromEntries(native?.program.plan.looped ?? []) };
+  },
+
+  profile: ({ program }: { program: number }): readonly RunTime[] => heldOf(program).clock?.runs ?? [],
+
+  dispose({ program }: { program: number }): void {
+    const held = programs.get(program);
+    if (held) discard(held);
+    programs.delete(program);
+  },
+
+  close(): void {
+    for (const held of programs.values()) discard(held);
+    programs.clear();
+  },
+};
