@@ -21,7 +21,7 @@ async function ask(worker: Peer): Promise<void> {
   const shared = {
     program: probing,
     threads: 1,
-    variables: {},
+    variables: [],
     updates: [],
     outputs: ["y"],
     finite: [],
