@@ -151,7 +151,7 @@ function byFilters(turned: Value, kernel: Shape, { size }: Blocks): Value {
 }
 
 /** The longest row with gaps, zero rows after it counted, that is made by a product; beyond it the runtime is faster. */
-const longestSpread = 128;
+const longestSpread = 256;
 
 const wideOf = ([down, across]: readonly WindowAxis[]): number => down!.stride * across!.output * across!.stride;
 

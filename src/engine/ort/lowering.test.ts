@@ -172,6 +172,24 @@ const rowsOf: readonly Row[] = [
     "Transpose",
   ),
   lowered(
+    weightGradient("few channels, patches smaller than the filters are many", [2, 20, 4, 5], {
+      x: [2, 2, 8, 9],
+      w: [20, 2, 3, 3],
+      attributes: halves,
+    }),
+    ["Conv in blocks", "MatMul", "ReduceSum"],
+    "ReorderInput in blocks",
+  ),
+  lowered(
+    weightGradient("few channels, dilated, patches of two blocks", [2, 32, 5, 8], {
+      x: [2, 3, 8, 7],
+      w: [32, 3, 3, 3],
+      attributes: { dilations: [2, 1], pads: [0, 1, 1, 2] },
+    }),
+    ["Conv in blocks", "MatMul", "ReduceSum"],
+    "ReorderInput in blocks",
+  ),
+  lowered(
     weightGradient("one channel", [2, 3, 5, 6], { x: [2, 1, 7, 8], w: [3, 1, 3, 3] }),
     ["Conv", "ReduceSum"],
     "Transpose",

@@ -7,7 +7,7 @@ import { reduceSum } from "../../ops/core/reduce.ts";
 import { reshape, transpose, vector } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { gemm, matmul } from "../../ops/matmul.ts";
-import type { WindowAxis } from "../../ops/window.ts";
+import { padsOf, type WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { covers, isPointwise } from "./conv-rules.ts";
@@ -22,10 +22,12 @@ export const weightGradientRule: LoweringRule = ([x, g], node, target) => {
   const axes = convAxes(input, shape, attributes);
   if (covers(axes, attributes)) return [reshape(gemm(rows(g!), rows(x!), { transA: 1 }), shape)];
   if (attributes.group === 1 && isPointwise(axes)) return [reshape(product(subsample(x!, axes), g!), shape)];
+  const hasBlocks = target.block > 0 && axes.length === 2 && !isConstant(x!, target) && !isConstant(g!, target);
+  if (hasBlocks && attributes.group === 1 && input[1]! < target.block && sizeOf(shape.slice(1)) <= output[1]!)
+    return [byPatches(x!, g!, shape, axes, blocksOf(target.block))];
   if (attributes.group === 1 && axes.length < 3) return [sliding(x!, g!, shape, axes)];
   const isDepthwise = attributes.group === input[1] && attributes.group === output[1];
-  const fits = target.block > 0 && axes.length === 2 && (input[0]! * input[1]!) % 4 === 0;
-  if (!isDepthwise || !fits || isConstant(x!, target) || isConstant(g!, target)) return undefined;
+  if (!isDepthwise || !hasBlocks || (input[0]! * input[1]!) % 4 !== 0) return undefined;
   return [inBlocks(x!, g!, shape, axes, blocksOf(target.block))];
 };
 
@@ -125,6 +127,33 @@ const afterOf = ({ input, output, kernel, stride, dilation, before }: WindowAxis
 /** Without what the input's rest beyond the last window gave. */
 const cropTo = (value: Value, axis: number, { kernel }: WindowAxis): Value =>
   value.shape[axis] === kernel ? value : slice(value, { axis, start: 0, end: kernel });
+
+/**
+ * Of few channels, with no more elements in a patch than there are filters: the patches by a convolution in blocks that
+ * takes the input as it is and has the identity for weights, then the product of each image, summed.
+ */
+function byPatches(x: Value, g: Value, shape: Shape, axes: readonly WindowAxis[], blocks: Blocks): Value {
+  const [batch, filters, ...positions] = g.shape as Shape;
+  const [, channels, ...kernel] = shape;
+  const elements = sizeOf(shape.slice(1));
+  const count = Math.ceil(elements / blocks.size);
+  const identity = new Float32Array(count * elements * blocks.size);
+  for (let element = 0; element < elements; element++) {
+    const [block, lane] = [Math.floor(element / blocks.size), element % blocks.size];
+    identity[(block * elements + element) * blocks.size + lane] = 1;
+  }
+  const weights = constant(new Tensor("float32", [count * blocks.size, channels!, ...kernel], identity));
+  const patches = blocks.convolve(x, weights, undefined, {
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ dilation }) => dilation),
+    pads: padsOf(axes),
+    kernel_shape: kernel,
+  });
+  const map = sizeOf(positions);
+  const products = matmul(reshape(g, [batch!, 1, filters!, map]), reshape(patches, [batch!, count, map, blocks.size]));
+  const sum = reshape(transpose(reduceSum(products, { axes: [0] }), [1, 0, 2]), [filters!, count * blocks.size]);
+  return reshape(slice(sum, { axis: 1, start: 0, end: elements }), shape);
+}
 
 /** Depthwise, in blocks: every channel of every image is a channel, its output gradient the kernel; sum over images. */
 function inBlocks(x: Value, g: Value, shape: Shape, axes: readonly WindowAxis[], blocks: Blocks): Value {
