@@ -20,13 +20,13 @@ const gradient =
   (node, plan) => {
     const [of, g] = node.inputs as [Value, Value];
     const { alpha, beta } = node.attributes as unknown as Numbers;
-    const known = widened(plan.cell(of));
-    const ofResult = widened(plan.ordered(g, known.order));
+    const known = widened(plan.anywhere(of, plan.precision));
+    const ofResult = widened(plan.ordered(g, known.order, plan.precision));
     const primitive = plan.dnnl.elementwiseGradient(algorithm, formOf(known), alpha, beta);
     const all = [
       [byResult[algorithm] ? argument.result : argument.source, known],
       [argument.resultGradient, ofResult],
-      [argument.sourceGradient, widened(plan.output(node, 0, known.order))],
+      [argument.sourceGradient, widened(plan.output(node, 0, known.order, plan.precision))],
     ] as const;
     plan.run(primitive, all, { over: [argument.resultGradient] });
     return true;
@@ -37,7 +37,7 @@ const hardSigmoid: Rule = (node, plan) => {
   const [x] = node.inputs as [Value];
   if (!isFloat32(x) || plan.isFollowed(node)) return false;
   const { alpha, beta } = node.attributes as unknown as Numbers;
-  const source = widened(plan.cell(x));
+  const source = widened(plan.anywhere(x));
   const clip = { kind: "elementwise", algorithm: "clip", alpha: 0, beta: 1 } as const;
   const primitive = plan.dnnl.elementwise("linear", formOf(source), alpha, beta, [clip]);
   const both = [

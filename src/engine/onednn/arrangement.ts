@@ -2,14 +2,23 @@
 import type { Value } from "../../graph/value.ts";
 import { Identity } from "../../ops/core/elementwise.ts";
 import { Flatten, Reshape, Squeeze, Transpose, Unsqueeze } from "../../ops/core/shape.ts";
-import { Dropout } from "../../ops/dropout.ts";
+import { Dropout, SliceDropout } from "../../ops/dropout.ts";
 import { type Shape, stridesOf } from "../../tensor/shape.ts";
 import { argument } from "./dnnl.ts";
 import { bytesOf, type Cell, stridesIn } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
-/** The same elements in the same places under another shape. */
+/**
+ * The same elements in the same places under another shape. Where only what comes after the channels has another, they may
+ * stay innermost.
+ */
 const reshaped: Rule = (node, plan) => {
+  const [from, to] = [node.inputs[0]!.shape, node.outputs[0]!.shape] as [Shape, Shape];
+  const cell = plan.anywhere(node.inputs[0]!, plan.precision);
+  if (from.length > 2 && to.length > 2 && cell.order === "channelsLast" && from[0] === to[0] && from[1] === to[1]) {
+    plan.alias(node.outputs[0]!, { ...cell, shape: to });
+    return true;
+  }
   const source = plan.ordered(node.inputs[0]!, "plain", plan.precision);
   plan.alias(node.outputs[0]!, { ...source, shape: node.outputs[0]!.shape as Shape, order: "plain" });
   return true;
@@ -57,6 +66,7 @@ const transposed: Rule = (node, plan) => {
 export const arrangementRules: Rules = [
   [Identity, same],
   [Dropout, same],
+  [SliceDropout, same],
   [Reshape, reshaped],
   [Flatten, reshaped],
   [Squeeze, reshaped],

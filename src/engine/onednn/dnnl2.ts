@@ -305,7 +305,7 @@ export class Dnnl2 extends Dnnl {
       ["int", ...pointers(3)],
       [binaryKinds[algorithm], ...[first, second, result].map(this.addressOfForm)],
     );
-    return this.primitive(this.#descriptor(operation, postOps));
+    return this.quick(this.#descriptor(operation, postOps));
   }
 
   product(first: Form, second: Form, bias: Form | undefined, result: Form, postOps?: readonly PostOp[]): Primitive {
@@ -325,7 +325,7 @@ export class Dnnl2 extends Dnnl {
       ["int", pointer, pointer, "float", "float"],
       [reductionKinds[algorithm], this.addressOfForm(source), this.addressOfForm(result), 0, 0],
     );
-    return this.primitive(this.#descriptor(operation));
+    return this.quick(this.#descriptor(operation));
   }
 
   reorder(from: Description, to: Description): Primitive {

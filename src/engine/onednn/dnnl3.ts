@@ -287,7 +287,7 @@ export class Dnnl3 extends Dnnl {
   }
 
   binary(algorithm: Binary, first: Form, second: Form, result: Form, postOps?: readonly PostOp[]): Primitive {
-    return this.primitive(
+    return this.quick(
       this.#descriptor(
         "binary",
         ["int", ...pointers(3)],
@@ -304,7 +304,7 @@ export class Dnnl3 extends Dnnl {
   }
 
   reduction(algorithm: Reduction, source: Form, result: Form): Primitive {
-    return this.primitive(
+    return this.quick(
       this.#descriptor(
         "reduction",
         ["int", pointer, pointer, "float", "float"],

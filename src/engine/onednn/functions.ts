@@ -1,11 +1,13 @@
 /** Functions of every element in loops of our own: those that the library lacks, and others where it cannot take them. */
 import { constantOf, type Node, type Value } from "../../graph/value.ts";
 import * as activation from "../../ops/activation.ts";
+import { Expand } from "../../ops/core/broadcast.ts";
 import * as core from "../../ops/core/elementwise.ts";
 import * as functions from "../../ops/core/functions.ts";
 import * as logic from "../../ops/core/logic.ts";
+import { Transpose } from "../../ops/core/shape.ts";
 import { type DType, dtypes, isBigInt } from "../../tensor/dtype.ts";
-import { type Shape, sameShape } from "../../tensor/shape.ts";
+import { type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { pass } from "./loops.ts";
 import { type Cell, isEitherOrder, type Order } from "./memory.ts";
 import type { Plan, Rule, Rules } from "./plan.ts";
@@ -189,22 +191,24 @@ const isExact = (dtype: DType): boolean => dtypes[dtype].float || dtype === "boo
 const rounded = (dtype: DType, text: string): string =>
   dtype === "bool" ? `((${text}) ? 1 : 0)` : dtype === "float32" ? `Math.fround(${text})` : `(${text})`;
 
+/** Left for another's loop. */
+const left: Rule = (node, plan) => {
+  if (plan.isFollowed(node) || !waits(node, plan)) return false;
+  waiting.set(plan, (waiting.get(plan) ?? new Map<Value, Node>()).set(node.outputs[0]!, node));
+  return true;
+};
+
 /** In a loop of its own, with what was left for it. */
 const looped: Rule = (node, plan) => {
   if (!isTaken(node) || plan.isFollowed(node)) return false;
-  const left = waiting.get(plan) ?? new Map<Value, Node>();
-  waiting.set(plan, left);
-  if (waits(node, plan)) {
-    left.set(node.outputs[0]!, node);
-    return true;
-  }
-  const operands: Cell[] = [];
+  if (left(node, plan)) return true;
+  const operands: Value[] = [];
   const lines: string[] = [];
   const names = new Map<Value, string>();
   const nameOf = (value: Value): string => {
     const known = names.get(value);
     if (known) return known;
-    const inner = left.get(value);
+    const inner = waiting.get(plan)?.get(value);
     let name = `x${operands.length}`;
     if (inner) {
       const text = textOf(
@@ -213,7 +217,7 @@ const looped: Rule = (node, plan) => {
       );
       name = `t${lines.length}`;
       lines.push(`const ${name} = ${rounded(value.dtype, text)};`);
-    } else operands.push(plan.cell(value));
+    } else operands.push(value);
     names.set(value, name);
     return name;
   };
@@ -221,11 +225,21 @@ const looped: Rule = (node, plan) => {
     node,
     node.inputs.map((input) => input && nameOf(input)),
   );
-  const shape = node.outputs[0]!.shape as Shape;
-  const result = plan.output(node, 0, orderOf(operands, shape));
-  pass(plan, result, operands, { lines, text: node.outputs[0]!.dtype === "bool" ? `(${text}) ? 1 : 0` : text });
+  const [{ dtype, shape }] = node.outputs as [Value & { shape: Shape }];
+  const how = { lines, text: dtype === "bool" ? `(${text}) ? 1 : 0` : text };
+  const anywhere = operands.map((value) => plan.anywhere(value));
+  const isInBlocks = anywhere.some(({ order }) => order === "blocked");
+  if (isInBlocks && anywhere.every((cell) => cell.order === "blocked" || sizeOf(cell.shape) === 1)) {
+    pass(plan, inRow(plan.output(node, 0, "blocked")), anywhere.map(inRow), how);
+    return true;
+  }
+  const cells = operands.map((value) => plan.cell(value));
+  pass(plan, plan.output(node, 0, orderOf(cells, shape)), cells, how);
   return true;
 };
+
+/** The elements as they lie, whatever the order. */
+const inRow = (cell: Cell): Cell => ({ ...cell, shape: [sizeOf(cell.shape)], order: "plain" });
 
 /** The order in which most of what has the result's shape lies: the channels innermost, if any has them so. */
 function orderOf(operands: readonly Cell[], shape: Shape): Order {
@@ -234,4 +248,37 @@ function orderOf(operands: readonly Cell[], shape: Shape): Order {
   return isLast ? "channelsLast" : "plain";
 }
 
-export const functionRules: Rules = [...entries.keys()].map((op) => [op as { readonly name: string }, looped]);
+/** What costs a loop next to nothing, where the library would need a pass for it. */
+const light: readonly object[] = [core.Add, core.Sub, core.Mul, core.Div, core.Neg];
+
+/** Ahead of the library's. */
+export const leavingRules: Rules = [...entries.keys()].flatMap((op) =>
+  light.includes(op) ? [[op as { readonly name: string }, left] as const] : [],
+);
+
+/** Repeated along axes of length 1. */
+const repeated: Rule = (node, plan) => {
+  const [x] = node.inputs as [Value];
+  if (plan.isFollowed(node)) return false;
+  const source = plan.cell(x);
+  const { length: rank } = node.outputs[0]!.shape;
+  const result = plan.output(node, 0, source.shape.length === rank ? source.order : "plain");
+  pass(plan, result, [source], { text: "x0" });
+  return true;
+};
+
+/** Axes in another order, of types that the library does not move. */
+const transposed: Rule = (node, plan) => {
+  const source = plan.ordered(node.inputs[0]!, "plain");
+  const result = plan.output(node, 0, "plain");
+  const perm = (node.attributes.perm as readonly number[] | undefined) ?? [...source.shape.keys()].reverse();
+  const own = stridesOf(source.shape);
+  pass(plan, result, [{ ...source, strides: perm.map((axis) => own[axis]!) }], { text: "x0" });
+  return true;
+};
+
+export const functionRules: Rules = [
+  ...[...entries.keys()].map((op) => [op as { readonly name: string }, looped] as const),
+  [Expand, repeated],
+  [Transpose, transposed],
+];

@@ -6,14 +6,15 @@ import { consumersOf, type Graph, nodesOf, resultsOf } from "../../graph/graph.t
 import { fixedShape, type Node, type Value } from "../../graph/value.ts";
 import { BatchNormalization, BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
 import { Conv } from "../../ops/conv.ts";
-import { Add, Div, Mul, Neg, Relu, Sigmoid, Sub, Tanh } from "../../ops/core/elementwise.ts";
+import { Add, Div, HardSigmoid, Mul, Neg, Relu, Sigmoid, Sub, Tanh } from "../../ops/core/elementwise.ts";
 import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { sameShape, sizeOf } from "../../tensor/shape.ts";
 import type { Binary, Elementwise } from "./dnnl.ts";
+import { activations, elementwiseOf } from "./recognise.ts";
 
 /** One more pass over the elements of `value`, which the node before makes. */
 export type Link =
-  | { readonly kind: "elementwise"; readonly algorithm: Elementwise; readonly alpha?: number }
+  | { readonly kind: "elementwise"; readonly algorithm: Elementwise; readonly alpha?: number; readonly beta?: number }
   | { readonly kind: "binary"; readonly algorithm: Binary; readonly operand: Value };
 
 /** A node and those that follow it in the same pass. */
@@ -37,7 +38,15 @@ const pairs = new Map<string, Binary>([
 ]);
 /** Those that take no pass but ReLU, within their own. */
 const withRelu = new Set<string>([BatchNormalization.name, BatchNormalizationTraining.name]);
-const heads = new Set<string>([...functions.keys(), ...pairs.keys(), Conv.name, Gemm.name, MatMul.name, ...withRelu]);
+const heads = new Set<string>([
+  ...functions.keys(),
+  ...activations.keys(),
+  ...pairs.keys(),
+  Conv.name,
+  Gemm.name,
+  MatMul.name,
+  ...withRelu,
+]);
 
 /** The most links: the library takes some thirty. */
 const longest = 8;
@@ -54,11 +63,21 @@ function isSimple(operand: Value, shape: readonly number[]): boolean {
   return sizeOf(shape.slice(2)) > 1 && full.every((length, axis) => length === (axis === 1 ? shape[1] : 1));
 }
 
+/** A line, and what of it is between 0 and 1. */
+const hardSigmoid = ({ attributes }: Node): readonly Link[] => [
+  { kind: "elementwise", algorithm: "linear", alpha: attributes.alpha as number, beta: attributes.beta as number },
+  { kind: "elementwise", algorithm: "clip", alpha: 0, beta: 1 },
+];
+
 /** What a node does to a value, if that is all it does. */
 function linksOf(node: Node, value: Value): readonly Link[] | undefined {
   const shape = fixedShape(value);
   const result = node.outputs[0]!;
-  if (node.op.domain !== "" || !shape || value.dtype !== "float32" || !sameShape(result.shape, shape)) return undefined;
+  if (!shape || value.dtype !== "float32" || !sameShape(result.shape, shape)) return undefined;
+  const activation = elementwiseOf(node);
+  if (activation) return [{ kind: "elementwise", ...activation }];
+  if (node.op.domain !== "") return undefined;
+  if (node.op.name === HardSigmoid.name) return hardSigmoid(node);
   const unary = functions.get(node.op.name);
   if (unary) return [unary];
   const algorithm = pairs.get(node.op.name);

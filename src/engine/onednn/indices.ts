@@ -1,7 +1,7 @@
 /** Elements at indices: taken, put and counted out, in loops of our own. */
 import { StriateError } from "../../errors.ts";
 import { constantOf, type Node, type Value } from "../../graph/value.ts";
-import { OneHot } from "../../ops/core/arrange.ts";
+import { Concat, OneHot } from "../../ops/core/arrange.ts";
 import { Gather, GatherND, ScatterND } from "../../ops/core/gather.ts";
 import { combine, GatherElements, reductionOf, ScatterElements } from "../../ops/core/index.ts";
 import { isBigInt } from "../../tensor/dtype.ts";
@@ -217,7 +217,31 @@ const scatterElements: Rule = (node, plan) => {
   return true;
 };
 
+/** One after the other along an axis, of types that the library does not copy. */
+const joined: Rule = (node, plan) => {
+  const parts = plainly(plan, node);
+  const result = plan.output(node, 0, "plain");
+  const axis = normaliseAxis(node.attributes.axis as number, result.shape.length, "Concat");
+  const row = sizeOf(result.shape.slice(axis));
+  let first = 0;
+  for (const part of parts) {
+    const [length, start] = [sizeOf(part.shape.slice(axis)), first];
+    first += length;
+    const run = (memory: Memory) => {
+      const [from, to] = [elementsIn(memory, part), elementsIn(memory, result)];
+      return () => {
+        const [elements, data] = [from(), to()];
+        for (let place = 0; place < elements.length; place++)
+          data[Math.floor(place / length) * row + start + (place % length)] = elements[place]!;
+      };
+    };
+    plan.step([part, result], run, { writes: [result] });
+  }
+  return true;
+};
+
 export const indexRules: Rules = [
+  [Concat, joined],
   [OneHot, oneHot],
   [Gather, gather],
   [GatherND, gatherTuples],

@@ -1,7 +1,7 @@
 /** In which precision a program computes, and what of it. */
 import { type Graph, nodesOf, resultsOf } from "../../graph/graph.ts";
 import type { Node, Value } from "../../graph/value.ts";
-import { Clip, ClipGradient } from "../../ops/activation.ts";
+import { ClipGradient } from "../../ops/activation.ts";
 import {
   BatchNormalization,
   BatchNormalizationGradient,
@@ -30,6 +30,7 @@ import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { AveragePool, AveragePoolGradient, GlobalAveragePool, MaxPool, MaxPoolGradient } from "../../ops/pool.ts";
 import type { Precision } from "../engine.ts";
 import type { Dnnl } from "./dnnl.ts";
+import { activationGradients, activations } from "./recognise.ts";
 
 /** How floats are stored. */
 export type Stored = Exclude<Precision, "auto">;
@@ -44,7 +45,8 @@ const products = new Set<object>([Gemm, MatMul]);
 
 /** What goes from product to product in as many bytes as it came in. */
 const between = new Set<object>([
-  ...[Relu, ReluGradient, Clip, ClipGradient, Tanh, TanhGradient, Sigmoid],
+  ...[Relu, ReluGradient, ClipGradient, Tanh, TanhGradient, Sigmoid],
+  ...[...activations.values(), ...activationGradients.values()],
   ...[Add, Sub, Mul, Div, Neg],
   ...[BatchNormalization, BatchNormalizationTraining, BatchNormalizationGradient],
   ...[MaxPool, MaxPoolGradient, AveragePool, AveragePoolGradient, GlobalAveragePool, Expand],

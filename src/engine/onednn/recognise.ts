@@ -32,6 +32,7 @@ const whole = (name: string, operands: number): Op<Numbers> =>
 
 const names = [
   "abs",
+  "clip",
   "elu",
   "geluErf",
   "geluTanh",
@@ -81,6 +82,21 @@ const single = new Map<object, (attributes: Attributes) => Omit<Known, "of">>([
   [core.Sigmoid, () => ({ name: "logistic" })],
 ]);
 
+/** Those whose operators stay: the library's e^x - 1 loses its digits near 0; sigmoid's is known as it is. */
+const isKept = (name: Name): boolean => name === "elu" || name === "logistic";
+
+/** Numbers between limits that are known; its gradient is an operator already. */
+function clipOf({ inputs, op, attributes }: Node): Known | undefined {
+  const limits = inputs.slice(1);
+  if (op !== (activation.Clip as object) || limits.some((limit) => limit && !constantOf(limit))) return undefined;
+  const [lowest, highest] = limits.map((limit) => constantOf(limit)?.item());
+  const numbers = { alpha: lowest ?? -largest, beta: highest ?? largest };
+  const of = (x: Value) => apply(op, [x, ...limits], attributes)[0]!;
+  return numbers.alpha < numbers.beta ? { name: "clip", of, ...numbers } : undefined;
+}
+
+const largest = 3.4028234663852886e38;
+
 type Bound = ReadonlyMap<Value, Value>;
 
 const isNear = (one: number, other: number): boolean => Math.abs(one - other) <= 1e-6 * Math.abs(one);
@@ -112,12 +128,20 @@ function match(pattern: Value, value: Value, bound: Bound): Bound | undefined {
   const inOrder = (inputs: Node["inputs"]): Bound | undefined => {
     let all: Bound | undefined = bound;
     wanted.inputs.forEach((input, index) => {
-      all = all && match(input!, inputs[index]!, all);
+      const other = inputs[index];
+      if (input && other) all = all && match(input, other, all);
+      else if (input !== other) all = undefined;
     });
     return all;
   };
   const commutes = node.op === (core.Add as object) || node.op === (core.Mul as object);
   return inOrder(node.inputs) ?? (commutes ? inOrder(node.inputs.toReversed()) : undefined);
+}
+
+/** What a node that stands for an activation computes, in the library's terms. */
+export function elementwiseOf({ op, attributes }: Node): ({ readonly algorithm: Elementwise } & Numbers) | undefined {
+  const name = [...activations].find(([, each]) => each === (op as object))?.[0];
+  return name && { algorithm: name, ...(attributes as unknown as Numbers) };
 }
 
 /** A node that stands in another's place, with its operands. */
@@ -143,14 +167,15 @@ function find(graph: Graph): ReadonlyMap<Node, Found> {
     const [x, g] = ["x", "g"].map((name) => inputValue(name, y)) as [Value, Value];
     const known = single.get(node.op)?.(node.attributes);
     const own = known && { ...known, of: (value: Value) => apply(node.op, [value], node.attributes)[0]! };
-    for (const { name, of, alpha = 0, beta = 0 } of own ? [own] : composed) {
+    const alone = own ?? clipOf(node);
+    for (const { name, of, alpha = 0, beta = 0 } of alone ? [alone] : composed) {
       const pattern = of(x);
       const bound = match(pattern, y, new Map());
       if (!bound) continue;
       const operand = bound.get(x)!;
       const numbers = { alpha, beta };
-      // The library's e^x - 1 loses its digits near 0.
-      if (name !== "elu") found.set(node, { op: activations.get(name)!, numbers, operands: [operand] });
+      if (!isKept(name)) found.set(node, { op: activations.get(name)!, numbers, operands: [operand] });
+      if (name === "clip") break;
       const [gradient] = gradientsOf(pattern, [x], { seed: g });
       for (const other of alike.get(keyOf(producerOf(gradient!)!, y)) ?? []) {
         const behind = match(gradient!, other.outputs[0]!, new Map([[x, operand]]));
