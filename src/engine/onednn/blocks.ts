@@ -1,29 +1,37 @@
 /** Which graphs are quicker with channels in blocks of 16, and which convolutions by Winograd's algorithm (docs/engine.md). */
 import { type Graph, nodesOf } from "../../graph/graph.ts";
-import type { Node, Value } from "../../graph/value.ts";
+import type { Node } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { blockLength } from "./memory.ts";
 
-const isWhole = (channels: number | undefined): boolean => channels! % blockLength === 0;
+/** The part of blocks that has to be channels, not filling. */
+const fullness = 0.75;
+
+/** Whether maps have channels that fill blocks, or nearly so. */
+export function isForBlocks(shape: readonly (number | string)[]): boolean {
+  const blocks = (shape[1] as number) / blockLength;
+  return shape.length === 4 && blocks >= fullness * Math.ceil(blocks);
+}
 
 /** The part of a graph's arithmetic that has to be in blocks. Between blocks and channels-last, maps are reordered. */
 const enough = 0.85;
 
 /**
- * Whether nearly all arithmetic of a graph is in convolutions, without groups, from whole blocks to whole blocks. The
+ * Whether nearly all arithmetic of a graph is in convolutions, depthwise or without groups, from blocks to blocks. The
  * first layer, of an image's few channels, does not count: it is channels-last either way.
  */
 export function isQuickInBlocks(graph: Graph): boolean {
   let [whole, all] = [0, 0];
   for (const { op, inputs, outputs, attributes } of nodesOf(graph)) {
     if (op.name !== Conv.name) continue;
-    const [[, ...kernel], y] = [(inputs[1] as Value).shape, outputs[0]!.shape] as [Shape, Shape];
-    if (kernel[0]! < blockLength / 2) continue;
-    const work = sizeOf(y) * sizeOf(kernel);
+    const [x, w, y] = [inputs[0]!.shape, inputs[1]!.shape, outputs[0]!.shape] as [Shape, Shape, Shape];
+    if (x[1]! < blockLength / 2) continue;
+    const work = sizeOf(y) * sizeOf(w.slice(1));
     all += work;
-    if (attributes.group === 1 && y.length === 4 && isWhole(y[1]) && isWhole(kernel[0])) whole += work;
+    const isGrouped = attributes.group !== 1 && attributes.group !== x[1];
+    if (!isGrouped && isForBlocks(x) && isForBlocks(y)) whole += work;
   }
   return all > 0 && whole >= enough * all;
 }

@@ -21,7 +21,7 @@ const sliced: Rule = (node, plan) => {
   if (!isFloat32(x, node.outputs[0]) || x.shape.length === 0 || ranges.some(({ step }) => step < 0))
     return byPlaces(node, plan);
   const areWhole = ranges.every(({ axis, start, step }) => axis !== 1 || (start % blockLength === 0 && step === 1));
-  const inBlocks = areWhole && (node.outputs[0]!.shape[1] as number) % blockLength === 0;
+  const inBlocks = areWhole && [x, node.outputs[0]!].every(({ shape }) => (shape[1] as number) % blockLength === 0);
   const source = inBlocks ? plan.anywhere(x, plan.precision) : plan.cell(x, plan.precision);
   const strides = [...stepsOf(source.order, source.shape).strides];
   let first = 0;

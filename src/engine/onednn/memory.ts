@@ -14,8 +14,15 @@ import type { Stored } from "./precision.ts";
  */
 export type Order = "plain" | "channelsLast" | "blocked";
 
-/** The channels of a block. */
+/** The channels of a block: the last one of a tensor is filled up with zeros. */
 export const blockLength = 16;
+
+/** A shape with all its blocks whole. */
+const filledUp = ([batch, channels, ...spatial]: Shape): Shape => [
+  batch!,
+  Math.ceil(channels! / blockLength) * blockLength,
+  ...spatial,
+];
 
 /** For how long bytes are needed: for good, from step to step, or as a variable's value now or after the run. */
 export type Home = "kept" | "arena" | "now" | "next";
@@ -69,7 +76,11 @@ export function stridesIn(order: Order, shape: Shape): readonly number[] {
   return [sizeOf(spatial) * channels, 1, ...inner];
 }
 
-/** The shape of the tensor without blocks, and its strides: in blocks, their channels are an axis of their own, the last. */
+/** The bytes of a tensor that lies in this order. */
+export const roomOf = (dtype: DType, shape: Shape, order: Order, precision?: Stored): number =>
+  bytesOf(dtype, order === "blocked" ? filledUp(shape) : shape, precision);
+
+/** The shape of a tensor without blocks, and its strides: of whole blocks, the channels are an axis of their own, the last. */
 export function stepsOf(order: Order, shape: Shape): { readonly shape: Shape; readonly strides: readonly number[] } {
   if (order !== "blocked") return { shape, strides: stridesIn(order, shape) };
   const [batch, channels, ...spatial] = shape as [number, number, ...number[]];
@@ -85,7 +96,8 @@ export const isEitherOrder = (shape: Shape): boolean =>
 export function isSameOrder(one: Order, other: Order, shape: Shape): boolean {
   if (one === other) return true;
   if (one !== "blocked" && other !== "blocked") return isEitherOrder(shape);
-  return sizeOf(shape.slice(2)) === 1 || (shape[1] === blockLength && one !== "plain" && other !== "plain");
+  const isWhole = shape[1]! % blockLength === 0 && sizeOf(shape.slice(2)) === 1;
+  return isWhole || (shape[1] === blockLength && one !== "plain" && other !== "plain");
 }
 
 export const formOf = ({ shape, order, precision }: Cell): Form => ({

@@ -4,13 +4,12 @@ import { consumersOf, type Graph, nodesBehind, nodesOf, resultsOf, variablesOf }
 import { constant, type NamedSource, type Node, type Value } from "../../graph/value.ts";
 import { formatShape, sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { isQuickInBlocks, isWinograd } from "./blocks.ts";
+import { isForBlocks, isQuickInBlocks, isWinograd } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
 import { settle } from "./lifetimes.ts";
 import { evaluated, pass } from "./loops.ts";
 import {
-  blockLength,
   bytesOf,
   type Cell,
   formOf,
@@ -18,6 +17,7 @@ import {
   isSameOrder,
   type Order,
   type Region,
+  roomOf,
   shapeOf,
 } from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
@@ -193,8 +193,7 @@ export class Plan {
 
   /** The order in which the library is quickest with maps of this shape. */
   orderOf(shape: readonly (number | string)[], precision = this.precision): Order {
-    const inBlocks = this.#isBlocked && precision === "float32" && shape.length === 4;
-    return inBlocks && Number(shape[1]) % blockLength === 0 ? "blocked" : "channelsLast";
+    return this.#isBlocked && precision === "float32" && isForBlocks(shape) ? "blocked" : "channelsLast";
   }
 
   /** How a value is stored. */
@@ -228,7 +227,7 @@ export class Plan {
       if (cell.order === order) return cell;
       if (isSameOrder(cell.order, order, cell.shape)) return { ...cell, order };
     }
-    const region = () => this.#like(cell, bytesOf(cell.dtype, cell.shape, precision));
+    const region = () => this.#like(cell, roomOf(cell.dtype, cell.shape, order, precision));
     return this.#once(cell, `${order} ${precision}`, () =>
       this.#copied(cell, { ...widened(cell), order, precision, region: region() }),
     );
@@ -309,7 +308,8 @@ export class Plan {
   output(node: Node, index: number, order: Order, precision: Stored = "float32"): Cell {
     const value = index === 0 ? this.#result(node) : node.outputs[index]!;
     const [shape, { dtype }] = [shapeOf(value), value];
-    const cell: Cell = { dtype, precision, shape, order, region: this.region(bytesOf(dtype, shape, precision)) };
+    const region = this.region(roomOf(dtype, shape, order, precision));
+    const cell: Cell = { dtype, precision, shape, order, region };
     this.#cells.set(value, cell);
     return cell;
   }
