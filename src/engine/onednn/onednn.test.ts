@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, test } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
@@ -61,23 +60,4 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     program.run(new Map([["x", full([4], 5)]]));
     expect(program.read().get("count")!.item()).toBe(3);
   });
-
-  test("a process that used it ends without a crash", () => {
-    const source = new URL("./onednn.ts", import.meta.url).href;
-    const script = `
-      import { onednn } from ${JSON.stringify(source)};
-      import { inputValue } from ${JSON.stringify(new URL("../../graph/value.ts", import.meta.url).href)};
-      import { makeGraph } from ${JSON.stringify(new URL("../../graph/graph.ts", import.meta.url).href)};
-      import { relu } from ${JSON.stringify(new URL("../../ops/core/elementwise.ts", import.meta.url).href)};
-      import { full } from ${JSON.stringify(new URL("../../tensor/tensor.ts", import.meta.url).href)};
-      const x = inputValue("x", { dtype: "float32", shape: [1000] });
-      const program = await onednn.compile(makeGraph([x], { y: relu(x) }), new Map());
-      console.log((await program.run({ x: full([1000], 7) })).get("y").data[999]);`;
-    for (let count = 0; count < 3; count++) {
-      const { status, stdout } = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
-        encoding: "utf8",
-      });
-      expect([status, stdout.trim()]).toEqual([0, "7"]);
-    }
-  }, 60_000);
 });

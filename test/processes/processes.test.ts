@@ -1,0 +1,112 @@
+/** Processes that use oneDNN: they end as they should, whatever they were doing, stay as large as they are, and answer. */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missing } from "../../src/engine/onednn/library.ts";
+
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** From Ctrl-C to the end. */
+  readonly milliseconds: number;
+}
+
+describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
+  let folder: string;
+
+  /** Built, so that a process starts in a tenth of a second. It lies where its packages are found. */
+  beforeAll(async () => {
+    const cache = path("../../.cache");
+    mkdirSync(cache, { recursive: true });
+    folder = mkdtempSync(join(cache, "processes-"));
+    const input = {
+      process: path("process.ts"),
+      training: path("training.ts"),
+      worker: path("../../src/engine/onednn/worker.ts"),
+    };
+    const names = { entryFileNames: "[name].js", chunkFileNames: "[name].js" };
+    await build({
+      configFile: false,
+      logLevel: "error",
+      build: { ssr: true, outDir: folder, emptyOutDir: false, rollupOptions: { input, output: names } },
+    });
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function ending(way: string): Promise<Ending> {
+    const child = spawn(process.execPath, [join(folder, "process.js"), way], { stdio: ["ignore", "pipe", "ignore"] });
+    let interrupted = performance.now();
+    child.stdout.once("data", () => {
+      interrupted = performance.now();
+      child.kill("SIGINT");
+    });
+    return new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve({ code, signal, milliseconds: performance.now() - interrupted }));
+    });
+  }
+
+  test("ends 100 times in a row without a crash, also by exit, by an error and by Ctrl-C during runs", async () => {
+    const ways: readonly (readonly [string, Pick<Ending, "code" | "signal">])[] = [
+      ["after its runs", { code: 0, signal: null }],
+      ["by exit", { code: 0, signal: null }],
+      ["by exit during a run", { code: 0, signal: null }],
+      ["by an error", { code: 1, signal: null }],
+      ["by Ctrl-C during runs", { code: null, signal: "SIGINT" }],
+    ];
+    for (let round = 0; round < 10; round++)
+      for (const [way, { code, signal }] of ways)
+        for (const end of await Promise.all([ending(way), ending(way)]))
+          expect([way, end.code, end.signal]).toEqual([way, code, signal]);
+  }, 120_000);
+
+  test.each([
+    ["by Ctrl-C during a long run", { code: null, signal: "SIGINT" }],
+    ["by its own word after Ctrl-C during a long run", { code: 130, signal: null }],
+  ])("ends at once %s", async (way, { code, signal }) => {
+    const end = await ending(way);
+    expect([end.code, end.signal]).toEqual([code, signal]);
+    expect(end.milliseconds).toBeLessThan(1000);
+  });
+
+  /** What training.ts says. Where threads wait without spinning, whatever else the machine does costs it less. */
+  function said(work: string, waiting: "active" | "passive" = "passive"): unknown {
+    const { stdout, stderr } = spawnSync(process.execPath, ["--expose-gc", join(folder, "training.js"), work], {
+      encoding: "utf8",
+      env: { ...process.env, OMP_WAIT_POLICY: waiting },
+    });
+    expect(stderr).toBe("");
+    return JSON.parse(stdout);
+  }
+
+  /** One description or memory that every step left would be tens of megabytes. */
+  function expectFlat(work: string): void {
+    const { objects, buffers, process: grown } = said(work) as Record<string, number>;
+    expect(objects).toBeLessThan(1);
+    expect(buffers).toBeLessThan(8);
+    expect(grown).toBeLessThan(16);
+  }
+
+  test("trains the same weights to the bit in every process, 300 steps of LeNet-5 among them", () => {
+    expect(said("weights")).toEqual(said("weights"));
+  }, 120_000);
+
+  test("does not grow over thousands of training steps", () => {
+    expectFlat("growth by runs");
+  }, 60_000);
+
+  test("does not grow over thousands of programs that come and go", () => {
+    expectFlat("growth by programs");
+  }, 60_000);
+
+  test("keeps its event loop free while training steps run: no gap over 20 ms", () => {
+    const { longest, steps } = said("gaps", "active") as { longest: number; steps: number };
+    expect(steps).toBeGreaterThan(2);
+    expect(longest).toBeLessThan(20);
+  }, 60_000);
+});
