@@ -181,7 +181,7 @@ const rowOf = ({ job, lowering, ours, theirs, layout, speed }: Measured): string
   lowering,
 ];
 
-/** @param only what a shape's name has to hold for it to be measured */
+/** @param only what a family and shape ("convolution, input gradient: depthwise 32, …") have to hold to be measured */
 export async function operatorsPart(only: string): Promise<PartResult> {
   const script = fileURLToPath(new URL("operators/pytorch.py", import.meta.url));
   const started = await startPython(script, { threads: coreCount() });
@@ -192,7 +192,7 @@ export async function operatorsPart(only: string): Promise<PartResult> {
   try {
     for (const family of families) {
       const measured = [];
-      const jobs = family.jobs.filter(({ name }) => name.includes(only));
+      const jobs = family.jobs.filter(({ name }) => `${family.title}: ${name}`.includes(only));
       if (jobs.length === 0) continue;
       process.stderr.write(`${family.title}: ${jobs.length} shapes\n`);
       for (const job of jobs) measured.push(await measure(job, python, call));

@@ -20,7 +20,23 @@ export { type FolderOptions, folderDataset } from "./data/folder.ts";
 export { type LinesOptions, linesData } from "./data/lines.ts";
 export { mnist } from "./data/mnist.ts";
 export { pictureTensor } from "./data/picture.ts";
-export type { CompileOptions, Engine, Precision, Program, Tensors } from "./engine/engine.ts";
+export {
+  chooseEngine,
+  compile,
+  type EngineChoice,
+  type EngineName,
+  type EngineOptions,
+  type Notice,
+} from "./engine/choose.ts";
+export type {
+  CompileOptions,
+  Engine,
+  EngineFacts,
+  Precision,
+  Program,
+  ProgramReport,
+  Tensors,
+} from "./engine/engine.ts";
 export { onednn } from "./engine/onednn/onednn.ts";
 export { ort } from "./engine/ort/ort.ts";
 export {
@@ -101,7 +117,15 @@ export { decodeNpy, encodeNpy } from "./tensor/npy.ts";
 export { Random } from "./tensor/random.ts";
 export { decodeSafetensors, encodeSafetensors } from "./tensor/safetensors.ts";
 export { full, scalar, stack, Tensor, tensor, zeros } from "./tensor/tensor.ts";
-export { type EvaluateEvent, type EvaluateOptions, type Evaluation, evaluate, predict } from "./train/evaluate.ts";
+export {
+  type EvaluateEvent,
+  type EvaluateOptions,
+  type EvaluateResult,
+  type Evaluation,
+  evaluate,
+  Predictor,
+  predict,
+} from "./train/evaluate.ts";
 export {
   type EpochEvent,
   type FitEvent,

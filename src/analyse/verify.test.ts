@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { ort } from "../engine/ort/ort.ts";
+import { engines } from "../../test/check/engines.ts";
 import { reference } from "../engine/reference.ts";
 import { StriateError } from "../errors.ts";
 import { Model } from "../models/model.ts";
@@ -19,21 +19,20 @@ import { readRecording, verify } from "./verify.ts";
 const folder = join(import.meta.dirname, "..", "..", "..", "shared", "golden", "models");
 const read = (name: string) => readFileSync(join(folder, name));
 
-afterAll(() => ort.close());
+afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 
 describe("models agree with PyTorch", () => {
   for (const name of ["squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
     test(name, async ({ annotate }) => {
       if (!existsSync(folder)) return void (await annotate("the recorded numbers are not here: nothing was compared"));
       const model = Model.fromOnnx(read(`${name}.onnx`), name);
-      const { failed, compared, worst } = await verify(
-        model,
-        readRecording(read(`${name}.golden.safetensors`), name),
-        ort,
-      );
-      expect(failed).toEqual([]);
-      expect(compared).toBeGreaterThan(100);
-      expect(worst.logits).toBeLessThan(1e-5);
+      const recording = readRecording(read(`${name}.golden.safetensors`), name);
+      for (const engine of engines) {
+        const { failed, compared, worst, ranOn } = await verify(model, recording, { engine });
+        expect([failed, ranOn.engine]).toEqual([[], engine.name]);
+        expect(compared).toBeGreaterThan(100);
+        expect(worst.logits).toBeLessThan(1e-5);
+      }
     });
 });
 
@@ -62,8 +61,12 @@ describe("verify", () => {
 
   test("names what differs and what is missing", async () => {
     const logits = tensor(new Array(12).fill(0), [4, 3]);
-    const found = await verify(small, recording({ logits, "grad.nothing": logits }), reference);
-    expect(found).toMatchObject({ engine: "reference", compared: 2, failed: ["logits", "grad.nothing"] });
+    const found = await verify(small, recording({ logits, "grad.nothing": logits }), { engine: "reference" });
+    expect(found).toMatchObject({
+      ranOn: { engine: "reference", precision: "float64" },
+      compared: 2,
+      failed: ["logits", "grad.nothing"],
+    });
     expect(found.worst.grad).toBe(Number.POSITIVE_INFINITY);
     expect(found.worst.buffer).toBe(0);
   });
@@ -72,8 +75,8 @@ describe("verify", () => {
     const zero = tensor(new Array(12).fill(0), [4, 3]);
     const graph = await reference.compile(small.graph, small.variables, { dimensions: { batch: 4 } });
     const logits = [...(await graph.run({ image })).values()][0]!.cast("float32");
-    expect((await verify(small, recording({ logits }), ort)).failed).toEqual([]);
-    expect((await verify(small, recording({ logits: zero }), ort)).failed).toEqual(["logits"]);
+    expect((await verify(small, recording({ logits }), { engine: "ort" })).failed).toEqual([]);
+    expect((await verify(small, recording({ logits: zero }), { engine: "ort" })).failed).toEqual(["logits"]);
   });
 
   test("refuses a file that records nothing, and deviations that are no numbers", () => {

@@ -1,7 +1,8 @@
 /** A model against recorded numbers: what it answers, every gradient in both modes, every running statistic. */
 import * as valibot from "valibot";
 import { gradientsOf } from "../autodiff/gradient.ts";
-import type { Engine, Tensors } from "../engine/engine.ts";
+import { compile, type EngineOptions } from "../engine/choose.ts";
+import { type ProgramReport, reportTogether, type Tensors } from "../engine/engine.ts";
 import { StriateError } from "../errors.ts";
 import { type Graph, makeGraph, trainableOf, variablesOf } from "../graph/graph.ts";
 import { apply } from "../graph/op.ts";
@@ -26,7 +27,7 @@ export interface Recording {
 export const verifiedKinds = ["logits", "dimage", "eval_grad", "grad", "buffer"] as const;
 
 export interface Verification {
-  readonly engine: string;
+  readonly ranOn: ProgramReport;
   /** How many tensors were recorded to compare with. */
   readonly compared: number;
   /** The names of those that are not right, or that the model does not have. */
@@ -107,23 +108,29 @@ function trainingGraph(graph: Graph): Graph {
   );
 }
 
+/** Numbers by the names in a recording, and what computed them. */
+export interface Answers {
+  readonly numbers: ReadonlyMap<string, Tensor>;
+  readonly ranOn: ProgramReport;
+}
+
 /** The numbers of a graph, and of its statistics after the run. */
-async function results(graph: Graph, model: Model, tensors: Tensors, engine: Engine): Promise<Map<string, Tensor>> {
+async function results(graph: Graph, model: Model, tensors: Tensors, options: EngineOptions): Promise<Answers> {
   const image = tensors.get("image")!;
   const dimensions: Record<string, number> = {};
   graph.inputs[0]!.shape.forEach((dimension, axis) => {
     if (typeof dimension === "string") dimensions[dimension] = image.shape[axis]!;
   });
   const used = new Map(variablesOf(graph).map(({ source }) => [source.name, model.variables.get(source.name)!]));
-  const program = await engine.compile(graph, used, { dimensions });
+  const program = await compile(graph, used, { ...options, dimensions });
   try {
     const feeds: Record<string, Tensor> = { [graph.inputs[0]!.source.name]: image };
     const labels = graph.inputs.find(({ source }) => source.name === labelsName)!;
     feeds[labelsName] = tensors.get(labelsName)!.cast(labels.dtype);
-    const found = new Map(await program.run(feeds));
+    const numbers = new Map(await program.run(feeds));
     const statistics = graph.updates.map(({ variable }) => variable.source.name);
-    for (const [name, tensor] of await program.read(statistics)) found.set(`buffer.${name}`, tensor);
-    return found;
+    for (const [name, tensor] of await program.read(statistics)) numbers.set(`buffer.${name}`, tensor);
+    return { numbers, ranOn: await program.report() };
   } finally {
     await program.dispose();
   }
@@ -134,11 +141,13 @@ async function results(graph: Graph, model: Model, tensors: Tensors, engine: Eng
  * gradient of the sum of the second class's logits), `eval_loss` and `eval_grad.<parameter>`; in training, without
  * random numbers, `loss`, `grad.<parameter>` and `buffer.<name>`, the running statistics afterwards.
  */
-export async function answersOf(model: Model, given: Tensors, engine: Engine): Promise<Map<string, Tensor>> {
-  return new Map([
-    ...(await results(evaluationGraph(model.graph), model, given, engine)),
-    ...(await results(trainingGraph(model.graph), model, given, engine)),
-  ]);
+export async function answersOf(model: Model, given: Tensors, options: EngineOptions): Promise<Answers> {
+  const evaluated = await results(evaluationGraph(model.graph), model, given, options);
+  const trained = await results(trainingGraph(model.graph), model, given, options);
+  return {
+    numbers: new Map([...evaluated.numbers, ...trained.numbers]),
+    ranOn: reportTogether([evaluated.ranOn, trained.ranOn]),
+  };
 }
 
 const isGradient = (name: string): boolean => name === "dimage" || modeOf(name) !== undefined;
@@ -152,11 +161,11 @@ const largest = (tensor: Tensor): number =>
 /**
  * Compares a model with recorded numbers. A tensor's error is its largest difference as a part of its scale: its
  * largest magnitude, or for a parameter's gradient a thousandth of the largest one of its mode if that is more. It may
- * be 1e-6 on the reference engine; on others 1e-3 for gradients, 1e-4 for the rest, or four times the recorded
+ * be 1e-6 in float64, on the reference engine; on others 1e-3 for gradients, 1e-4 for the rest, or four times the recorded
  * deviation if that is more.
  */
-export async function verify(model: Model, recording: Recording, engine: Engine): Promise<Verification> {
-  const found = await answersOf(model, recording.tensors, engine);
+export async function verify(model: Model, recording: Recording, options: EngineOptions = {}): Promise<Verification> {
+  const { numbers: found, ranOn } = await answersOf(model, recording.tensors, options);
   const expected = [...recording.tensors].filter(([name]) => name !== "image" && name !== labelsName);
   const largestOf = new Map<string | undefined, number>();
   for (const [name, tensor] of expected)
@@ -167,7 +176,7 @@ export async function verify(model: Model, recording: Recording, engine: Engine)
     const error = errorOf(found.get(name), tensor, Math.max(largest(tensor), floor));
     const usual = isGradient(name) ? 1e-3 : 1e-4;
     const deviation = recording.deviation[name] ?? 0;
-    errors.set(name, { error, allowed: engine.name === "reference" ? 1e-6 : Math.max(usual, 4 * deviation) });
+    errors.set(name, { error, allowed: ranOn.precision === "float64" ? 1e-6 : Math.max(usual, 4 * deviation) });
   }
   const worstOf = (kind: string): number =>
     [...errors].reduce(
@@ -175,7 +184,7 @@ export async function verify(model: Model, recording: Recording, engine: Engine)
       0,
     );
   return {
-    engine: engine.name,
+    ranOn,
     compared: errors.size,
     failed: [...errors].flatMap(([name, { error, allowed }]) => (error <= allowed ? [] : [name])),
     worst: Object.fromEntries(verifiedKinds.map((kind) => [kind, worstOf(kind)])) as Verification["worst"],

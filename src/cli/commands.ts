@@ -33,4 +33,9 @@ export const commands: readonly CommandRow[] = [
     about: "Compare a model with recorded numbers",
     load: () => import("./commands/verify.ts"),
   },
+  {
+    name: "doctor",
+    about: "Say which engines this machine has, and what is missing",
+    load: () => import("./commands/doctor.ts"),
+  },
 ];

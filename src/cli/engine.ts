@@ -1,25 +1,61 @@
-/** The engine that a command runs on. */
-import type { Engine } from "../engine/engine.ts";
-import { onednn } from "../engine/onednn/onednn.ts";
-import { ort } from "../engine/ort/ort.ts";
-import { reference } from "../engine/reference.ts";
+/** The engine that a command runs on: by its options, or else by the environment. */
+import { type Command, Option } from "commander";
+import { chooseEngine, type EngineName, engineNames } from "../engine/choose.ts";
+import { checkPrecision, type Engine, type Precision } from "../engine/engine.ts";
+import { profiled } from "../engine/profile.ts";
 import { StriateError } from "../errors.ts";
+import { note } from "./notes.ts";
+import type { Profiling } from "./profile.ts";
 
 export const engineVariable = "STRIATE_ENGINE";
 
-const engines: readonly Engine[] = [ort, onednn, reference];
-const names = engines.map(({ name }) => name).join(", ");
+const precisions: readonly Precision[] = ["float32", "bfloat16", "auto"];
 
-/** What help says of it. */
-export const engineNote = `${engineVariable} chooses the engine: ${names}; ${ort.name} is the default.`;
+/** The options of commands that run a model, beside those that all have. */
+export interface RunOptions {
+  readonly engine?: EngineName;
+  readonly precision?: Precision;
+  /** The file for a trace of where time goes. */
+  readonly profile?: string;
+}
+
+export const withRunOptions = (command: Command): Command =>
+  command
+    .addOption(
+      new Option("--engine <name>", `what computes (default: ${engineVariable} of the environment, else auto)`).choices(
+        engineNames,
+      ),
+    )
+    .addOption(
+      new Option("--precision <name>", "of what is stored and multiplied (default: float32)").choices(precisions),
+    )
+    .option("--profile <file>", "say where time goes, and write a trace for chrome://tracing")
+    .option("--verbose", "say which operators ran elsewhere than in the engine's own primitives");
+
+/** The engine that the environment names, or else the fastest; where that is missing, people are told once. */
+export async function engineOfEnvironment(): Promise<Engine> {
+  const name = process.env[engineVariable] || "auto";
+  const known = engineNames.find((each) => each === name);
+  if (!known)
+    throw new StriateError({ subject: engineVariable, found: name, expected: `one of ${engineNames.join(", ")}` });
+  return chooseEngine(known, note);
+}
+
+interface ChosenEngine {
+  readonly engine: Engine;
+  readonly precision?: Precision;
+  /** Where the times of what the engine runs are asked for. */
+  readonly profiling?: Profiling;
+}
 
 /**
- * The engine that the environment names; ONNX Runtime unless it does.
- * @throws StriateError for a name that is none's
+ * The engine that the options name, or else the environment.
+ * @throws StriateError for a name that is none's, an engine that cannot run here, and a precision that it does not have
  */
-export function chosenEngine(): Engine {
-  const name = process.env[engineVariable] || ort.name;
-  const engine = engines.find((each) => each.name === name);
-  if (engine) return engine;
-  throw new StriateError({ subject: engineVariable, found: name, expected: `one of ${names}` });
+export async function chosenEngine({ engine: name, precision, profile: file }: RunOptions): Promise<ChosenEngine> {
+  const engine = await (name ? chooseEngine(name, note) : engineOfEnvironment());
+  checkPrecision(engine.name, (await engine.about()).precisions, { precision });
+  if (file === undefined) return { engine, precision };
+  const { engine: timed, read } = profiled(engine);
+  return { engine: timed, precision, profiling: { file, read } };
 }

@@ -1,11 +1,12 @@
 /** What the study of the running example measures of a trained network. */
 import type { OrientedImages } from "../data/oriented.ts";
-import type { Engine, Program } from "../engine/engine.ts";
+import type { EngineOptions } from "../engine/choose.ts";
+import type { ProgramReport } from "../engine/engine.ts";
 import type { Model } from "../models/model.ts";
 import type { ClassifiedImage, KindResult, ModulationResult, Orientation, TestResult } from "../report/lines-study.ts";
 import { modulate } from "../stress/modulation.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { namesOf } from "../train/evaluate.ts";
+import { Predictor } from "../train/evaluate.ts";
 
 /** Images that are made batch by batch. */
 export interface ImageSource {
@@ -58,31 +59,32 @@ interface Answers {
 
 /** A compiled network that classifies many images. */
 export class Classifier {
-  readonly #program: Program;
-  readonly #names: readonly [input: string, prediction: string];
+  readonly #predictor: Predictor;
 
-  private constructor(program: Program, names: readonly [string, string]) {
-    this.#program = program;
-    this.#names = names;
+  private constructor(predictor: Predictor) {
+    this.#predictor = predictor;
   }
 
-  static async open(model: Model, engine: Engine): Promise<Classifier> {
-    return new Classifier(await engine.compile(model.graph, model.variables), namesOf(model));
+  static async open(model: Model, options: EngineOptions): Promise<Classifier> {
+    return new Classifier(await Predictor.compile(model, options));
+  }
+
+  report(): Promise<ProgramReport> {
+    return this.#predictor.report();
   }
 
   close(): Promise<void> {
-    return this.#program.dispose();
+    return this.#predictor.dispose();
   }
 
   /** Classifies all images; those at the first `examples` places are kept with their probabilities. */
   async classify(source: ImageSource, examples: number, measured: Measured): Promise<Answers> {
-    const [input, prediction] = this.#names;
     const kept: { examples: ClassifiedImage[]; mistakes: ClassifiedImage[] } = { examples: [], mistakes: [] };
     let errors = 0;
     for (let from = 0; from < source.count; from += batchSize) {
       const to = Math.min(from + batchSize, source.count);
       const images = source.batch(from, to);
-      const logits = (await this.#program.run({ [input]: images })).get(prediction)!.numbers;
+      const logits = (await this.#predictor.predict(images)).numbers;
       for (let index = from; index < to; index++) {
         const label = source.labelOf(index);
         const [vertical, horizontal] = [logits[2 * (index - from)]!, logits[2 * (index - from) + 1]!];

@@ -3,7 +3,7 @@ import { StriateError } from "../errors.ts";
 import { exists, isFolder, joinPath, writeFileAtomic } from "../platform/files.ts";
 import { linesReport } from "../report/lines.ts";
 import type { CommonOptions, Outcome } from "./command.ts";
-import { chosenEngine } from "./engine.ts";
+import { chosenEngine, type RunOptions } from "./engine.ts";
 import { interruptible } from "./interrupt.ts";
 import { linesDocument, linesText } from "./lines-outcome.ts";
 import type { LinesEvent, Part, ProgressEvent, Stage } from "./lines-progress.ts";
@@ -11,7 +11,7 @@ import { linesStudy } from "./lines-study.ts";
 import { type Progress, startProgress } from "./progress.ts";
 import { duration, grouped, lossText, percent } from "./text.ts";
 
-export interface LinesOptions extends CommonOptions {
+export interface LinesOptions extends CommonOptions, RunOptions {
   readonly out: string;
 }
 
@@ -19,10 +19,11 @@ export interface LinesOptions extends CommonOptions {
 const files = { report: "report.html", before: "model.onnx", after: "mended.onnx" } as const;
 
 /** Runs the study and writes what comes of it. Each network is written as soon as it is trained. */
-export async function runLines({ out, seed }: LinesOptions): Promise<Outcome> {
+export async function runLines({ out, seed, ...options }: LinesOptions): Promise<Outcome> {
   if ((await exists(out)) && !(await isFolder(out)))
     throw new StriateError({ subject: out, found: "a file", expected: "a folder, or nothing there yet" });
-  const run = linesStudy({ seed, engine: chosenEngine() });
+  const { profiling, ...chosen } = await chosenEngine(options);
+  const run = linesStudy({ seed, ...chosen });
   const progress = startProgress();
   const shown = new LinesProgress(progress);
   const kept: string[] = [];
@@ -51,7 +52,7 @@ export async function runLines({ out, seed }: LinesOptions): Promise<Outcome> {
     const report = joinPath(out, files.report);
     await writeFileAtomic(report, await linesReport(result.study));
     const text = () => linesText(result.study, report);
-    return { document: linesDocument(result.study, report), text, exitCode };
+    return { document: linesDocument(result.study, report), text, ranOn: result.study.ranOn, profiling, exitCode };
   }
   if (exitCode === undefined) throw result.error;
   const words = kept.length > 0 ? `Kept: ${kept.join(", ")}` : "Nothing was trained yet, and nothing is kept";

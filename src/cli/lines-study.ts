@@ -3,8 +3,8 @@ import { predictFooling, spectrum } from "../analyse/frequency.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { linesImages, lineThickness } from "../data/lines.ts";
 import { asDataset, type OrientedImages, orientations, orientedPreprocessing, orientedSize } from "../data/oriented.ts";
-import type { Engine } from "../engine/engine.ts";
-import { ort } from "../engine/ort/ort.ts";
+import type { EngineOptions } from "../engine/choose.ts";
+import { type ProgramReport, reportTogether } from "../engine/engine.ts";
 import { StriateError } from "../errors.ts";
 import { linesNetwork, linesTemperature } from "../models/lines.ts";
 import type { Model } from "../models/model.ts";
@@ -31,9 +31,8 @@ import { fitFromStarts } from "../train/starts.ts";
 import { Classifier, type ImageSource, modulated, sourceOf } from "./lines-measure.ts";
 import { fullScale, type LinesEvent, type LinesScale, type Part, sweepFrequencies, Tracker } from "./lines-progress.ts";
 
-export interface LinesStudyOptions {
+export interface LinesStudyOptions extends EngineOptions {
   readonly seed: number;
-  readonly engine?: Engine;
   /** All of it unless given: less for a quick look. */
   readonly scale?: LinesScale;
 }
@@ -42,6 +41,7 @@ export interface LinesStudyOptions {
 export interface LinesOutcome extends LinesStudy {
   readonly mendedBand: readonly [low: number, high: number];
   readonly models: Readonly<Record<Part, Model>>;
+  readonly ranOn: ProgramReport;
 }
 
 /** Where modulation is looked for and trained against: slow enough to look like texture on a line, cycles a pixel. */
@@ -69,11 +69,7 @@ const stretch = 25;
  * domain and on modulated lines, mends it by training with modulated lines, and measures again.
  * @throws StriateError (from `result`) when it was stopped, after the event that holds what was trained until then
  */
-export function linesStudy({
-  seed,
-  engine = ort,
-  scale = fullScale,
-}: LinesStudyOptions): Run<LinesEvent, LinesOutcome> {
+export function linesStudy({ seed, scale = fullScale, ...engine }: LinesStudyOptions): Run<LinesEvent, LinesOutcome> {
   return new Run((emit, signal) => new Study(seed, engine, scale, new Tracker(scale, emit), signal).run());
 }
 
@@ -85,12 +81,13 @@ interface Lesson {
 
 class Study {
   readonly #seed: number;
-  readonly #engine: Engine;
+  readonly #engine: EngineOptions;
   readonly #scale: LinesScale;
   readonly #tracker: Tracker;
   readonly #signal: AbortSignal;
+  readonly #reports: ProgramReport[] = [];
 
-  constructor(seed: number, engine: Engine, scale: LinesScale, tracker: Tracker, signal: AbortSignal) {
+  constructor(seed: number, engine: EngineOptions, scale: LinesScale, tracker: Tracker, signal: AbortSignal) {
     this.#seed = seed;
     this.#engine = engine;
     this.#scale = scale;
@@ -150,6 +147,7 @@ class Study {
       after,
       seconds: (performance.now() - start) / 1000,
       models: { before: first.model, after: second.model },
+      ranOn: reportTogether(this.#reports as [ProgramReport]),
     };
   }
 
@@ -192,7 +190,7 @@ class Study {
       schedule: warmCosine(),
       seed: new Random(this.#seed, "training", part).bits(),
       name: part === "before" ? "lines" : "lines-mended",
-      engine: this.#engine,
+      ...this.#engine,
     });
     const steps = new Map<number, StepEvent[]>();
     await this.#tracker.stage(part, "starts");
@@ -201,6 +199,7 @@ class Study {
       if (event.kind === "training" && event.event.kind === "step") steps.get(event.attempt)!.push(event.event);
       await this.#tracker.training(part, event);
     });
+    this.#reports.push(result.ranOn);
     const model = result.model.with({ preprocessing: orientedPreprocessing, classes: orientations });
     await this.#tracker.trained(part, model, result.stopped);
     this.#checkStopped();
@@ -251,6 +250,7 @@ class Study {
       }
       return { test: tested, outOfDomain: kinds, chapter, modulated: predicted, sweep };
     } finally {
+      this.#reports.push(await classifier.report());
       await classifier.close();
     }
   }

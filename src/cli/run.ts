@@ -4,6 +4,9 @@ import { nearest } from "../errors.ts";
 import type { Outcome } from "./command.ts";
 import { commands } from "./commands.ts";
 import { debugVariable, failureOf, UsageError } from "./failure.ts";
+import { note } from "./notes.ts";
+import { profileOutcome } from "./profile.ts";
+import { reportText } from "./ran-on.ts";
 import { columnsOf, wrap } from "./text.ts";
 import { striateVersion } from "./version.ts";
 
@@ -27,7 +30,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
       if (each === row) checkOptions(command, words);
     }
     await program.parseAsync(words, { from: "user" });
-    if (outcome) print(outcome, words);
+    if (outcome) await print(outcome, words);
     return outcome?.exitCode ?? 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -77,8 +80,16 @@ function makeProgram(): Command {
 
 const wantsJson = (words: readonly string[]): boolean => words.includes("--json");
 
-function print({ document, text }: Outcome, words: readonly string[]): void {
-  process.stdout.write(`${wantsJson(words) ? JSON.stringify(document) : text()}\n`);
+async function print({ document, text, ranOn, profiling }: Outcome, words: readonly string[]): Promise<void> {
+  const isVerbose = words.includes("--verbose");
+  const profile = profiling && (await profileOutcome(profiling));
+  if (wantsJson(words)) {
+    const more = { ...(isVerbose && ranOn), profile: profile?.document };
+    process.stdout.write(`${JSON.stringify({ ...document, ...more })}\n`);
+  } else {
+    process.stdout.write(`${[text(), ...(profile ? [profile.text()] : [])].join("\n\n")}\n`);
+    if (ranOn) note(reportText(ranOn, isVerbose));
+  }
 }
 
 function report(error: unknown, words: readonly string[], command: string | undefined): number {

@@ -8,7 +8,7 @@ import { load, Model } from "../models/model.ts";
 import { freeze, replaceHead } from "../models/transfer.ts";
 import { type EpochEvent, type FitResult, fit, TrainingError } from "../train/fit.ts";
 import type { CommonOptions, Outcome } from "./command.ts";
-import { chosenEngine } from "./engine.ts";
+import { chosenEngine, type RunOptions } from "./engine.ts";
 import { UsageError } from "./failure.ts";
 import { FitProgress } from "./fit-progress.ts";
 import { interruptible } from "./interrupt.ts";
@@ -21,7 +21,7 @@ import { columnsOf, counted, duration, lossText, percent, wrap } from "./text.ts
 import { fitOptionsOf, type SettingOptions, type Settings, settingsOf } from "./training-settings.ts";
 
 /** The options of `striate train`, as they were given. */
-export interface TrainOptions extends CommonOptions, SettingOptions, StatisticsOptions {
+export interface TrainOptions extends CommonOptions, RunOptions, SettingOptions, StatisticsOptions {
   readonly model: string;
   readonly data: string;
   readonly out: string;
@@ -53,13 +53,15 @@ interface Plan {
 
 /** Trains as the options say, into a run folder. */
 export async function runTraining(options: TrainOptions): Promise<Outcome> {
-  const engine = chosenEngine();
+  const { profiling, ...chosen } = await chosenEngine(options);
   await RunFolder.check(options.out, options.force ?? false);
   const plan = await makePlan(options);
   const { settings } = plan;
   const facts = {
     model: options.model,
     data: options.data,
+    engine: chosen.engine.name,
+    precision: chosen.precision,
     options: { ...settings, freeze: options.freeze, only: options.only, newHead: options.newHead },
     images: plan.train.count,
     validation: plan.validation && { name: plan.validation.name, images: plan.validation.count },
@@ -67,7 +69,7 @@ export async function runTraining(options: TrainOptions): Promise<Outcome> {
   const folder = new RunFolder(options.out, facts);
   const run = fit(plan.network, plan.train, {
     ...fitOptionsOf(settings, plan.network),
-    engine,
+    ...chosen,
     validation: plan.validation,
   });
   const progress = new FitProgress();
@@ -98,6 +100,8 @@ export async function runTraining(options: TrainOptions): Promise<Outcome> {
   await folder.end(result.model, result.stopped ? "stopped" : "finished", figures);
   return {
     document: { model: folder.modelPath, run: options.out, seed: settings.seed, ...figures },
+    ranOn: result.ranOn,
+    profiling,
     text: () => words(options, plan, result, folder, seconds),
     exitCode: result.stopped ? (exitCode ?? 130) : 0,
   };

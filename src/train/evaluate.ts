@@ -1,8 +1,8 @@
 /** Measuring a classifier on a dataset, and asking it for predictions. */
 import { batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { Engine, Program } from "../engine/engine.ts";
-import { ort } from "../engine/ort/ort.ts";
+import { compile, type EngineOptions } from "../engine/choose.ts";
+import type { Program, ProgramReport } from "../engine/engine.ts";
 import { StriateError } from "../errors.ts";
 import type { Model } from "../models/model.ts";
 import { crossEntropy, type Loss } from "../nn/losses.ts";
@@ -22,6 +22,10 @@ export interface Evaluation {
   readonly loss: number;
 }
 
+export interface EvaluateResult extends Evaluation {
+  readonly ranOn: ProgramReport;
+}
+
 export interface EvaluateEvent {
   readonly kind: "batch";
   readonly done: number;
@@ -29,12 +33,9 @@ export interface EvaluateEvent {
   readonly imagesPerSecond: number;
 }
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends EngineOptions {
   readonly batchSize?: number;
   readonly loss?: Loss;
-  readonly engine?: Engine;
-  /** The most bytes of memory that a batch may take (`CompileOptions.memory`). */
-  readonly memory?: number;
 }
 
 const defaultBatchSize = 256;
@@ -50,11 +51,16 @@ const defaultBatchSize = 256;
  * const { top1, count } = await evaluate(model, data).result;
  * console.assert(count === 20 && top1 >= 0 && top1 <= 1);
  */
-export function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Run<EvaluateEvent, Evaluation> {
+export function evaluate(
+  model: Model,
+  data: Dataset,
+  options: EvaluateOptions = {},
+): Run<EvaluateEvent, EvaluateResult> {
   return new Run((emit, signal) =>
     releasing(async (hold) => {
       const evaluator = hold(await Evaluator.compile(model, options));
-      return evaluator.measure(model.variables, data, (event) => emit(event), signal);
+      const measured = await evaluator.measure(model.variables, data, (event) => emit(event), signal);
+      return { ...measured, ranOn: await evaluator.report() };
     }),
   );
 }
@@ -76,10 +82,11 @@ export class Evaluator {
     const {
       batchSize = typeof fixed === "number" ? fixed : defaultBatchSize,
       loss = crossEntropy,
-      engine = ort,
+      engine,
+      precision,
       memory,
     } = options;
-    const program = await engine.compile(withLoss(model.graph, loss), model.variables, { memory });
+    const program = await compile(withLoss(model.graph, loss), model.variables, { engine, precision, memory });
     return new Evaluator(program, model, batchSize);
   }
 
@@ -107,6 +114,10 @@ export class Evaluator {
       await emit({ kind: "batch", done, count: data.count, imagesPerSecond });
     }
     return { count: done, top1: top1 / done, top5: top5 / done, loss: loss / done };
+  }
+
+  report(): Promise<ProgramReport> {
+    return this.#program.report();
   }
 
   dispose(): Promise<void> {
@@ -163,17 +174,50 @@ export function checkData(model: Model, data: Dataset, batchSize: number): void 
 }
 
 /**
- * A model's outputs for preprocessed images [batch, channels, height, width]: for a classifier, logits [batch, classes].
+ * A compiled model that answers batch after batch.
+ *
+ * @example
+ * import { linesNetwork, Model, Predictor, zeros } from "striate";
+ *
+ * const model = Model.build(linesNetwork(), { name: "lines", input: [1, 64, 64] });
+ * const predictor = await Predictor.compile(model, { engine: "ort" });
+ * for (const count of [1, 5]) console.assert((await predictor.predict(zeros([count, 1, 64, 64]))).shape[0] === count);
+ * console.assert((await predictor.report()).engine === "ort");
+ * await predictor.dispose();
  */
-export async function predict(
-  model: Model,
-  images: Tensor,
-  { engine = ort, memory }: { engine?: Engine; memory?: number } = {},
-): Promise<Tensor> {
-  checkBatch(model, images.shape[0]!);
-  return releasing(async (hold) => {
-    const program = hold(await engine.compile(model.graph, model.variables, { memory }));
-    const [input, prediction] = namesOf(model);
-    return (await program.run({ [input]: images })).get(prediction)!;
-  });
+export class Predictor {
+  readonly #program: Program;
+  readonly #model: Model;
+
+  private constructor(program: Program, model: Model) {
+    this.#program = program;
+    this.#model = model;
+  }
+
+  static async compile(model: Model, options: EngineOptions = {}): Promise<Predictor> {
+    return new Predictor(await compile(model.graph, model.variables, options), model);
+  }
+
+  /** The outputs for preprocessed images [batch, channels, height, width]: for a classifier, logits [batch, classes]. */
+  async predict(images: Tensor): Promise<Tensor> {
+    checkBatch(this.#model, images.shape[0]!);
+    const [input, prediction] = namesOf(this.#model);
+    return (await this.#program.run({ [input]: images })).get(prediction)!;
+  }
+
+  report(): Promise<ProgramReport> {
+    return this.#program.report();
+  }
+
+  dispose(): Promise<void> {
+    return this.#program.dispose();
+  }
+}
+
+/**
+ * A model's outputs for preprocessed images [batch, channels, height, width]: for a classifier, logits [batch, classes].
+ * For many batches, and to know what they ran on, `Predictor` is made once.
+ */
+export async function predict(model: Model, images: Tensor, options: EngineOptions = {}): Promise<Tensor> {
+  return releasing(async (hold) => hold(await Predictor.compile(model, options)).predict(images));
 }

@@ -2,8 +2,8 @@
 import type { Augmentation } from "../data/augment.ts";
 import { type Batch, batchCount, batches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { Engine } from "../engine/engine.ts";
-import { ort } from "../engine/ort/ort.ts";
+import { chooseEngine, type EngineOptions } from "../engine/choose.ts";
+import { type ProgramReport, reportTogether } from "../engine/engine.ts";
 import { type Complaint, StriateError } from "../errors.ts";
 import { training } from "../graph/training.ts";
 import type { Input } from "../graph/value.ts";
@@ -23,7 +23,7 @@ import { countTop } from "./metrics.ts";
 import { type Hold, releasing } from "./release.ts";
 import { Run } from "./run.ts";
 
-export interface FitOptions {
+export interface FitOptions extends EngineOptions {
   /** Measured after each epoch. */
   readonly validation?: Dataset;
   /** Passes over the images, 10 by default. */
@@ -49,9 +49,6 @@ export interface FitOptions {
   readonly seed?: number;
   /** What to call a model that is built from a layer. */
   readonly name?: string;
-  readonly engine?: Engine;
-  /** The most bytes of memory that a step may take (`CompileOptions.memory`). */
-  readonly memory?: number;
 }
 
 export interface StepEvent {
@@ -89,6 +86,7 @@ export interface FitResult {
   /** Steps made; fewer than asked for when the run was stopped. */
   readonly steps: number;
   readonly stopped: boolean;
+  readonly ranOn: ProgramReport;
 }
 
 /** Training that could not go on. What was trained until then is kept. */
@@ -96,12 +94,14 @@ export class TrainingError extends StriateError {
   /** With the last weights whose loss was a finite number. */
   readonly model: Model;
   readonly history: readonly EpochEvent[];
+  readonly ranOn: ProgramReport;
 
-  constructor(complaint: Complaint, model: Model, history: readonly EpochEvent[]) {
+  constructor(complaint: Complaint, { model, history, ranOn }: Pick<FitResult, "model" | "history" | "ranOn">) {
     super(complaint);
     this.name = "TrainingError";
     this.model = model;
     this.history = history;
+    this.ranOn = ranOn;
   }
 }
 
@@ -130,8 +130,8 @@ async function train(
   signal: AbortSignal,
   hold: Hold,
 ): Promise<FitResult> {
-  const { seed = 0, engine = ort, loss = crossEntropy, optimiser = sgd({ momentum: 0.9 }), validation } = options;
-  const { average, augment, lastPartial = "drop", memory } = options;
+  const { seed = 0, loss = crossEntropy, optimiser = sgd({ momentum: 0.9 }), validation } = options;
+  const { average, augment, lastPartial = "drop", precision, memory } = options;
   const epochs = wholeNumber("fit", "epochs", options.epochs ?? 10);
   const batchSize = Math.min(wholeNumber("fit", "batchSize", options.batchSize ?? 128), data.count);
   const base = options.learningRate ?? optimiser.learningRate;
@@ -148,8 +148,9 @@ async function train(
   const graph = averaged?.graph ?? stepped.graph;
   const averages = averaged?.state ?? new Map<string, Tensor>();
   const variables = new Map([...model.variables, ...stepped.state, ...averages]);
-  const program = hold(await engine.compile(graph, variables, { dimensions, finite: ["loss"], memory }));
-  const evaluator = validation && hold(await Evaluator.compile(model, { loss, engine, memory }));
+  const engine = await chooseEngine(options.engine);
+  const program = hold(await engine.compile(graph, variables, { dimensions, finite: ["loss"], precision, memory }));
+  const evaluator = validation && hold(await Evaluator.compile(model, { loss, engine, precision, memory }));
   const [input, prediction] = namesOf(model);
   const perEpoch = batchCount(data.count, { size: batchSize, lastPartial });
   const steps = perEpoch * epochs;
@@ -157,6 +158,11 @@ async function train(
   const trained = async (): Promise<Model> => {
     const now = averagedVariables(await program.read([...model.variables.keys(), ...averages.keys()]));
     return model.with({ variables: new Map([...now].map(([name, value]) => [name, value.cast("float32")])) });
+  };
+
+  const kept = async () => {
+    const reports = evaluator ? [await evaluator.report()] : [];
+    return { model: await trained(), history, ranOn: reportTogether([await program.report(), ...reports]) };
   };
 
   const start = performance.now();
@@ -180,7 +186,7 @@ async function train(
     })) {
       const lossNow = outputs.get("loss")!.item();
       const done = (epoch - 1) * perEpoch + made + 1;
-      if (!Number.isFinite(lossNow)) throw await diverged(done, lossNow, base, await trained(), history);
+      if (!Number.isFinite(lossNow)) throw diverged(done, lossNow, base, await kept());
       const right = countTop(outputs.get(prediction)!, batch.labels, 1);
       lossSum += lossNow;
       correct += right;
@@ -213,12 +219,13 @@ async function train(
     history.push(event);
     await emit(event);
   }
-  const last = await trained();
-  if (![...last.variables.values()].every(({ data: weights }) => (weights as Float32Array).every(Number.isFinite))) {
+  const result = await kept();
+  const weights = [...result.model.variables.values()];
+  if (!weights.every(({ data: numbers }) => (numbers as Float32Array).every(Number.isFinite))) {
     await program.revert();
-    throw await diverged(step, Number.NaN, base, await trained(), history);
+    throw diverged(step, Number.NaN, base, await kept());
   }
-  return { model: last, history, steps: step, stopped: step < steps };
+  return { ...result, steps: step, stopped: step < steps };
 }
 
 /** The model itself, or a new one of the layer, told how its input is made and what its classes are called. */
@@ -238,13 +245,12 @@ const dimensionsOf = (model: Model, batch: number, { inputShape }: Dataset): Rec
     ),
   );
 
-const diverged = async (
+const diverged = (
   step: number,
   loss: number,
   rate: number,
-  model: Model,
-  history: readonly EpochEvent[],
-): Promise<TrainingError> =>
+  kept: ConstructorParameters<typeof TrainingError>[1],
+): TrainingError =>
   new TrainingError(
     {
       subject: "fit",
@@ -252,8 +258,7 @@ const diverged = async (
       expected: "a finite number",
       mend: `The weights from before it are kept. Train with a smaller learning rate than ${rate}`,
     },
-    model,
-    history,
+    kept,
   );
 
 /** One batch is prepared and sent while the one before is computed. */

@@ -1,5 +1,6 @@
 /** Training from the best of several random starts, for networks so small that some starts get stuck. */
 import type { Dataset } from "../data/dataset.ts";
+import type { ProgramReport } from "../engine/engine.ts";
 import { Model } from "../models/model.ts";
 import { wholeNumber } from "../nn/options.ts";
 import type { Layer } from "../nn/scope.ts";
@@ -51,9 +52,10 @@ export interface StartsResult {
   /** Of the attempt that was kept. */
   readonly history: readonly EpochEvent[];
   readonly stopped: boolean;
+  readonly ranOn: ProgramReport;
 }
 
-type Trained = Pick<FitResult, "model" | "history">;
+type Trained = Pick<FitResult, "model" | "history" | "ranOn">;
 
 interface Probed {
   readonly index: number;
@@ -81,7 +83,7 @@ export function fitFromStarts(network: Layer, data: Dataset, options: StartsOpti
     const kept = (error: unknown): Trained => {
       if (!(error instanceof TrainingError)) throw error;
       diverged = error;
-      return { model: error.model, history: [] };
+      return { model: error.model, history: [], ranOn: error.ranOn };
     };
     for (let index = 0; index < starts && !(probed.length > 0 && signal.aborted); index++) {
       const start = index + 1;
@@ -107,7 +109,7 @@ export function fitFromStarts(network: Layer, data: Dataset, options: StartsOpti
       if (validationLoss <= limit || signal.aborted) break;
       await emit({ kind: "stuck", attempt, attempts: ranked.length, validationLoss, limit });
     }
-    const { model, validationLoss, history, start, attempt } = best!;
+    const { model, validationLoss, history, start, attempt, ranOn } = best!;
     if (diverged && validationLoss === Number.POSITIVE_INFINITY && !signal.aborted) throw diverged;
     return {
       model,
@@ -117,6 +119,7 @@ export function fitFromStarts(network: Layer, data: Dataset, options: StartsOpti
       restarts: made - 1,
       history,
       stopped: signal.aborted,
+      ranOn,
     };
   });
 }

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { workplace } from "./harness.ts";
 
 const { folder, striate } = workplace();
-const names = ["lines", "train", "eval", "predict", "summary", "export", "verify"];
+const names = ["lines", "train", "eval", "predict", "summary", "export", "verify", "doctor"];
 
 const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
 

@@ -3,7 +3,6 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { answersOf } from "../../src/analyse/verify.ts";
-import { reference } from "../../src/engine/reference.ts";
 import { Model } from "../../src/models/model.ts";
 import { relu } from "../../src/nn/activations.ts";
 import { conv2d } from "../../src/nn/convolution.ts";
@@ -42,7 +41,7 @@ function write(name: string, tensors: Iterable<readonly [string, Tensor]>): void
 
 beforeAll(async () => {
   await model.save(join(folder, "small.onnx"));
-  const numbers = await answersOf(model, new Map(Object.entries(given)), reference);
+  const { numbers } = await answersOf(model, new Map(Object.entries(given)), { engine: "reference" });
   const single = [...numbers].map(([name, each]) => [name, each.cast("float32")] as const);
   write("right.safetensors", [...Object.entries(given), ...single]);
   const off = single.map(([name, each]) => [name, name === "grad.conv.weight" ? twice(each) : each] as const);
@@ -60,7 +59,14 @@ const kinds = ["logits", "dimage", "eval_grad", "grad", "buffer"];
 
 describe("verify", () => {
   test("tells in one document that everything is right", async () => {
-    const { code, json, stderr } = await striate("verify", "small.onnx", "right.safetensors", "--json");
+    const { code, json, stderr } = await striate(
+      "verify",
+      "small.onnx",
+      "right.safetensors",
+      "--engine",
+      "ort",
+      "--json",
+    );
     const worst = Object.fromEntries(kinds.map((kind) => [kind, expect.any(Number)]));
     expect(Object.keys(json)).toEqual(["engine", "compared", "failed", "worst"]);
     // Three in evaluation and a loss in training, five parameters in each, two statistics.
@@ -77,10 +83,10 @@ describe("verify", () => {
   });
 
   test("says so in lines that fit a terminal", async () => {
-    const right = await striate("verify", "small.onnx", "right.safetensors");
+    const right = await striate("verify", "small.onnx", "right.safetensors", "--engine", "ort");
     expect(right.stdout).toMatch(/^16 tensors compared on ort, 0 failed\n\n {11}worst error\n─+\nlogits +\d\.\d\de-/);
     expect(right.code).toBe(0);
-    const wrong = await striate("verify", "small.onnx", "wrong.safetensors");
+    const wrong = await striate("verify", "small.onnx", "wrong.safetensors", "--engine", "ort");
     expect(wrong.stdout).toContain("17 tensors compared on ort, 2 failed");
     expect(wrong.stdout).toMatch(/\ngrad\.conv\.weight +5\.00e-1 +1\.00e-3\n/);
     expect(wrong.stdout).toMatch(/\ngrad\.a\.layer\.whose\.\S+… +missing +1\.00e-3\n/);

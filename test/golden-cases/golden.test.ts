@@ -104,7 +104,7 @@ describe("npm run golden", () => {
 
   test("refuses an engine there is not, naming those there are", () => {
     const { status, stderr } = golden("typo", [], new Map([["x", tensor([1])]]), "typo");
-    expect(stderr).toContain("golden: STRIATE_ENGINE: found typo; expected one of ort, onednn, reference.");
+    expect(stderr).toContain("golden: STRIATE_ENGINE: found typo; expected one of auto, onednn, ort, reference.");
     expect(status).toBe(2);
   });
 });

@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
-import { ort } from "../../src/engine/ort/ort.ts";
 import { reference } from "../../src/engine/reference.ts";
 import { decode } from "../../src/onnx/decode.ts";
+import { engines as native } from "../check/engines.ts";
 import { failureOf } from "./case.ts";
 import { misses } from "./misses.ts";
 
+const engines = [reference, ...native];
 const archive = join(import.meta.dirname, "..", "..", "..", "shared", "golden", "onnx-node-cases.tar.gz");
 
 describe("the ONNX standard's own cases", () => {
@@ -24,7 +25,7 @@ describe("the ONNX standard's own cases", () => {
   });
   afterAll(async () => {
     rmSync(folder, { recursive: true, force: true });
-    await ort.close();
+    for (const engine of engines) await engine.close();
   });
 
   const passes = async (engine: Engine): Promise<void> => {
@@ -40,7 +41,7 @@ describe("the ONNX standard's own cases", () => {
     expect(Object.keys(misses).filter((name) => !failures.has(name))).toEqual([]);
     expect(names.length - failures.size).toBe(776);
   };
-  test.each([reference, ort])("pass on $name, but for the misses that are listed", passes, 300_000);
+  test.each(engines)("pass on $name, but for the misses that are listed", passes, 300_000);
 
   test.each([
     ["adagrad", "Adagrad"],
@@ -56,6 +57,6 @@ describe("the ONNX standard's own cases", () => {
     const path = join(folder, `test_${name}`);
     const bytes = readFileSync(join(path, "model.onnx"));
     expect(() => decode(bytes)).toThrow(`operators that Striate does not have: ai.onnx.preview.training.${operator}`);
-    for (const engine of [reference, ort]) expect(await failureOf(path, engine)).toBeUndefined();
+    for (const engine of engines) expect(await failureOf(path, engine)).toBeUndefined();
   });
 });

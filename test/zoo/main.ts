@@ -1,17 +1,17 @@
 /**
  * `npm run zoo -- [NAME…]`: torchvision's convnets for classification and segmentation, exported as ONNX with random
- * weights and compared with PyTorch's own float64 numbers, on both engines or that of STRIATE_ENGINE, a line each.
+ * weights and compared with PyTorch's own float64 numbers, on every engine that is here or that of STRIATE_ENGINE, a line each.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readRecording, verifiedKinds, verify } from "../../src/analyse/verify.ts";
-import { chosenEngine, engineVariable } from "../../src/cli/engine.ts";
+import { engineOfEnvironment, engineVariable } from "../../src/cli/engine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { ort } from "../../src/engine/ort/ort.ts";
 import { reference } from "../../src/engine/reference.ts";
 import { Model } from "../../src/models/model.ts";
+import { engines as native } from "../check/engines.ts";
 
 const python = process.env.PYTHON ?? "/usr/bin/python3";
 const script = join(import.meta.dirname, "export.py");
@@ -28,7 +28,7 @@ async function compare(path: string, engine: Engine): Promise<{ said: string; pa
   const start = performance.now();
   const model = Model.fromOnnx(readFileSync(`${path}.onnx`));
   const recording = readRecording(readFileSync(`${path}.golden.safetensors`), path);
-  const { compared, failed, worst } = await verify(model, recording, engine);
+  const { compared, failed, worst } = await verify(model, recording, { engine });
   const figures = verifiedKinds.map((kind) => `${kind} ${worst[kind].toExponential(1)}`).join(", ");
   const seconds = Math.round((performance.now() - start) / 1000);
   const misses = failed.length === 0 ? "" : `, FAILED: ${failed.slice(0, 5).join(" ")}`;
@@ -47,7 +47,7 @@ try {
   process.exit(1);
 }
 const names = process.argv.length > 2 ? process.argv.slice(2) : known;
-const engines = process.env[engineVariable] ? [chosenEngine()] : [ort, reference];
+const engines = process.env[engineVariable] ? [await engineOfEnvironment()] : [...native, reference];
 let failed = 0;
 for (const name of names) {
   const folder = mkdtempSync(join(tmpdir(), "striate-zoo-"));

@@ -1,7 +1,6 @@
 /** `striate lines`: the running example. */
 import type { Command } from "commander";
 import { type Finish, newCommand } from "../command.ts";
-import { engineNote } from "../engine.ts";
 import { type LinesOptions, runLines } from "../lines-run.ts";
 
 const notes = `A network with two 9x9 kernels learns to tell vertical from horizontal lines.
@@ -12,7 +11,8 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "images, first weights and order",
       examples: ["striate lines", "striate lines --seed 1 --out reports/lines-1 --json"],
-      notes: `${notes}\n${engineNote}`,
+      notes,
+      runs: true,
     },
     (command) =>
       command

@@ -5,16 +5,16 @@ import { StriateError } from "../../errors.ts";
 import type { Model } from "../../models/model.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import { stack, type Tensor } from "../../tensor/tensor.ts";
-import { predict } from "../../train/evaluate.ts";
+import { Predictor } from "../../train/evaluate.ts";
 import { wholeNumber } from "../arguments.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
-import { chosenEngine, engineNote } from "../engine.ts";
+import { chosenEngine, type RunOptions } from "../engine.ts";
 import { openModel, preprocessingOf } from "../open-model.ts";
 import { probabilitiesOf } from "../probabilities.ts";
 import { type StatisticsOptions, withStatisticsOptions } from "../statistics.ts";
 import { bar, columnsOf, percent, truncate } from "../text.ts";
 
-interface PredictOptions extends CommonOptions, StatisticsOptions {
+interface PredictOptions extends CommonOptions, RunOptions, StatisticsOptions {
   readonly top: number;
 }
 
@@ -36,7 +36,7 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "weights that were never trained",
       examples: ["striate predict runs/digits seven.png", "striate predict runs/digits *.jpg --top 1 --json"],
-      notes: engineNote,
+      runs: true,
     },
     (command) =>
       withStatisticsOptions(command.argument("<model>", modelHelp).argument("<image...>", "PNG, JPEG or WebP files"))
@@ -50,23 +50,25 @@ export const makeCommand = (finish: Finish): Command =>
 const mostTogether = 256;
 
 async function predictImages(spec: string, files: readonly string[], options: PredictOptions): Promise<Outcome> {
-  const engine = chosenEngine();
+  const { profiling, ...chosen } = await chosenEngine(options);
   const model = await openModel(spec, options);
   const preprocessing = preprocessingOf(model, options);
   const fixed = model.graph.inputs[0]!.shape[0];
   const together = typeof fixed === "number" ? fixed : mostTogether;
+  const predictor = await Predictor.compile(model, chosen);
   const predictions: Prediction[] = [];
   for (let start = 0; start < files.length; start += together) {
     const chunk = files.slice(start, start + together);
     const pictures = await Promise.all(chunk.map((file) => pictureTensor(file, preprocessing)));
     const images = stack(pictures.map(({ tensor }) => tensor.reshape(tensor.shape.slice(1))));
-    const outputs = probabilitiesOf(model, await predict(model, images, { engine }));
+    const outputs = probabilitiesOf(model, await predictor.predict(images));
     chunk.forEach((file, index) => {
       const top = guessesOf(outputs, index, model, options.top);
       predictions.push({ file, ...top[0]!, inverted: pictures[index]!.inverted, top });
     });
   }
-  return { document: { predictions }, text: () => predictions.map(asText).join("\n\n") };
+  const ranOn = await predictor.report();
+  return { document: { predictions }, ranOn, profiling, text: () => predictions.map(asText).join("\n\n") };
 }
 
 function guessesOf(outputs: Tensor, row: number, model: Model, top: number): Guess[] {

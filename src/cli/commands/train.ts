@@ -5,7 +5,6 @@ import { scheduleNames } from "../../nn/schedules.ts";
 import { belowOne, choiceList, nameList, notNegative, positive, shareOrData, wholeNumber } from "../arguments.ts";
 import { catalogHelp } from "../catalog-help.ts";
 import { dataHelp, type Finish, newCommand } from "../command.ts";
-import { engineNote } from "../engine.ts";
 import { withStatisticsOptions } from "../statistics.ts";
 import { runTraining, type TrainOptions } from "../training-run.ts";
 import { optimiserNames } from "../training-settings.ts";
@@ -26,7 +25,8 @@ export const makeCommand = (finish: Finish): Command =>
         "striate train --model lenet5 --data mnist:data/mnist --epochs 5 \\\n      --out runs/digits",
         "striate train --model resnet20.onnx --data folder:pictures \\\n      --augment crop,flip --epochs 2 --out runs/tuned",
       ],
-      notes: `${notes}\n${engineNote}`,
+      notes,
+      runs: true,
     },
     (command) =>
       withStatisticsOptions(

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { readRecording, type Verification, verifiedKinds, verify } from "../../analyse/verify.ts";
 import { readFile } from "../../platform/files.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
-import { chosenEngine, engineNote } from "../engine.ts";
+import { chosenEngine, type RunOptions } from "../engine.ts";
 import { openModel } from "../open-model.ts";
 import { counted, table } from "../text.ts";
 
@@ -12,33 +12,37 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "weights that were never trained",
       examples: ["striate verify resnet18.onnx resnet18.golden.safetensors"],
-      notes: engineNote,
+      runs: true,
     },
     (command) =>
       command
         .argument("<model>", modelHelp)
         .argument("<golden>", "recorded numbers: a .safetensors file")
-        .action(async (model: string, golden: string, options: CommonOptions) =>
+        .action(async (model: string, golden: string, options: VerifyOptions) =>
           finish(await verifyModel(model, golden, options)),
         ),
   );
 
+type VerifyOptions = CommonOptions & RunOptions;
+
 /** How many failures are listed. */
 const mostListed = 20;
 
-async function verifyModel(spec: string, golden: string, options: CommonOptions): Promise<Outcome> {
-  const engine = chosenEngine();
+async function verifyModel(spec: string, golden: string, options: VerifyOptions): Promise<Outcome> {
+  const { profiling, ...chosen } = await chosenEngine(options);
   const recording = readRecording(await readFile(golden), golden);
   const model = await openModel(spec, options);
-  const found = await verify(model, recording, engine);
-  const { compared, failed, worst } = found;
+  const found = await verify(model, recording, chosen);
+  const { compared, failed, worst, ranOn } = found;
   const finite = Object.fromEntries(
     verifiedKinds.map((kind) => [kind, Number.isFinite(worst[kind]) ? worst[kind] : null]),
   );
   return {
-    document: { engine: engine.name, compared, failed, worst: finite },
+    document: { engine: ranOn.engine, compared, failed, worst: finite },
+    ranOn,
+    profiling,
     text: () =>
-      `${counted(compared, "tensor")} compared on ${engine.name}, ${failed.length} failed\n\n${figures(found)}`,
+      `${counted(compared, "tensor")} compared on ${ranOn.engine}, ${failed.length} failed\n\n${figures(found)}`,
     exitCode: failed.length === 0 ? 0 : 1,
   };
 }

@@ -1,0 +1,14 @@
+/** What is said of where a command's models ran. */
+import type { ProgramReport } from "../engine/engine.ts";
+import { counted } from "./text.ts";
+
+/** The engine and its precision; with `verbose`, also what ran elsewhere. */
+export function reportText({ engine, precision, elsewhere }: ProgramReport, verbose: boolean): string {
+  const ran = `Ran on ${engine} in ${precision}.`;
+  if (!verbose) return ran;
+  const operators = Object.entries(elsewhere).sort(([, one], [, other]) => other - one);
+  if (operators.length === 0) return `${ran} Nothing ran elsewhere than in its own primitives.`;
+  const count = operators.reduce((sum, [, each]) => sum + each, 0);
+  const listed = operators.map(([name, each]) => (each === 1 ? name : `${name} ${each} times`)).join(", ");
+  return `${ran} Elsewhere than in its own primitives ran ${counted(count, "operator")}: ${listed}.`;
+}
