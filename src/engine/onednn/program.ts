@@ -6,6 +6,7 @@ import { type Clock, inputsStep, outputsStep } from "../profile.ts";
 import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
+import { padWithin } from "./padding.ts";
 import { Plan } from "./plan.ts";
 import type { Stored } from "./precision.ts";
 import { withActivations } from "./recognise.ts";
@@ -44,7 +45,7 @@ export class NativeProgram {
     this.#finite = finite;
     this.#clock = clock;
     const { value, free } = dnnl.owned(() => {
-      const plan = new Plan(dnnl, withActivations(graph), rules, precision);
+      const plan = new Plan(dnnl, withActivations(padWithin(graph)), rules, precision);
       const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
       const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
       return { plan, memory, prepare: prepare!, steps: steps! };
