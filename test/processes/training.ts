@@ -128,7 +128,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       const graph = makeGraph([x], { y });
       const program = new NativeProgram(dnnl(), graph, new Map([["w", zeros([8, 8, 3, 3])]]));
       program.run(new Map([["x", zeros(shape)]]));
-      //program.dispose();
+      program.dispose();
     });
   },
 
