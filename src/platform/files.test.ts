@@ -221,6 +221,15 @@ describe("the browser's files", () => {
   });
 });
 
+test("a temporary folder is new, and goes with everything in it", async () => {
+  const [one, other] = [await files.temporaryFolder(), await files.temporaryFolder()];
+  expect(one.path).not.toBe(other.path);
+  await writeFile(join(one.path, "a.txt"), "a");
+  await Promise.all([one.remove(), other.remove()]);
+  expect(await exists(one.path)).toBe(false);
+  expect(await sentence(browser.temporaryFolder())).toBe("temporary files: a browser, which has no folders.");
+});
+
 test("byte counts are written as people read them", () => {
   expect([0, 1, 999, 1000, 9_653_766, 2 ** 31].map(formatBytes)).toEqual([
     "0 bytes",
