@@ -2,11 +2,12 @@ import { afterAll, describe, expect, test } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
 import { conv } from "../../ops/conv.ts";
-import { add, mul } from "../../ops/core/elementwise.ts";
+import { add, mul, Relu, relu } from "../../ops/core/elementwise.ts";
 import { openLibrary } from "../../platform/native.ts";
 import { full, scalar } from "../../tensor/tensor.ts";
 import { dnnl, missing } from "./library.ts";
 import { onednn } from "./onednn.ts";
+import { Plan, type Rule } from "./plan.ts";
 import { NativeProgram } from "./program.ts";
 
 /** Sums of windows of nine: 27 of each, where there are three channels of ones. */
@@ -59,5 +60,16 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     ).toEqual([30, 30, 30, 30]);
     program.run(new Map([["x", full([4], 5)]]));
     expect(program.read().get("count")!.item()).toBe(3);
+  });
+
+  test("what the library complains of names the operator and its shapes, when it is made and when it runs", () => {
+    const x = inputValue("x", { dtype: "float32", shape: [2, 3] });
+    const refused: Rule = (_, plan) => plan.dnnl.reorder({ address: 0 }, { address: 0 }) !== undefined;
+    expect(() => new Plan(dnnl(), makeGraph([x], { y: relu(x) }), new Map([[Relu, refused]]), "float32")).toThrow(
+      "oneDNN: dnnl_reorder_primitive_desc_create: invalid arguments at Relu of 2x3.",
+    );
+    const primitive = dnnl().elementwise("relu", { shape: [2, 3], strides: [3, 1] }, 0, 0);
+    const run = dnnl().bound("layer1/Relu 2x3", primitive, new Map());
+    expect(run).toThrow("oneDNN: invalid arguments at layer1/Relu 2x3.");
   });
 });

@@ -21,7 +21,7 @@ import {
   shapeOf,
 } from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
-import { Label, type Step, type StepOptions, underneath, written } from "./step.ts";
+import { Label, located, type Step, type StepOptions, underneath, written } from "./step.ts";
 
 /** Lays out the steps of a node; false where it does not know how. */
 export type Rule = (node: Node, plan: Plan) => boolean;
@@ -381,8 +381,8 @@ export function byRule(rule: Rule | undefined, node: Node, plan: Plan): boolean 
   try {
     return rule?.(node, plan) ?? false;
   } catch (error) {
-    if (!(error instanceof Unimplemented)) throw error;
-    return false;
+    if (error instanceof Unimplemented) return false;
+    throw located(error, node);
   }
 }
 

@@ -12,8 +12,10 @@ import { crossEntropy } from "../../nn/losses.ts";
 import { sgd } from "../../nn/optimisers.ts";
 import { step, withLoss } from "../../nn/step.ts";
 import { relu } from "../../ops/core/elementwise.ts";
+import { startWorker } from "../../platform/worker.ts";
 import { Random } from "../../tensor/random.ts";
 import { scalar, Tensor, tensor } from "../../tensor/tensor.ts";
+import { ThreadEngine } from "../thread.ts";
 import { dnnl, missing } from "./library.ts";
 import { lower } from "./lower.ts";
 import { onednn } from "./onednn.ts";
@@ -115,5 +117,19 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     expect(() => new NativeProgram(dnnl(), makeGraph([x], { y: relu(x) }), new Map())).toThrow(
       /oneDNN: found no .* of memory for a program; expected as much free/,
     );
+  });
+
+  test("a thread that dies is an error that says so, and what it was asked for fails", async () => {
+    const start = () => startWorker(new URL("data:text/javascript,setTimeout(() => process.exit(3), 100)"));
+    const dying = new ThreadEngine({
+      name: "dying",
+      title: "Dying",
+      start,
+      lower,
+      takesConstants: false,
+      precisions: ["float32"],
+    });
+    const { graph, variables } = trained(4);
+    await expect(dying.compile(graph, variables)).rejects.toThrow(/Dying: .*the worker stopped with exit code 3/);
   });
 });

@@ -1,5 +1,7 @@
 /** Pieces of work: what each touches, what it writes, and how to do it once everything has its place. */
+import { StriateError } from "../../errors.ts";
 import { fixedShape, type Node } from "../../graph/value.ts";
+import { formatShape } from "../../tensor/shape.ts";
 import { kindOf, nameOf, type StepKind } from "../profile.ts";
 import { argument } from "./dnnl.ts";
 import type { Cell, Memory, Region } from "./memory.ts";
@@ -87,4 +89,12 @@ export class Label {
     this.#kind = { ...kind, macs: 0 };
     return kind;
   }
+}
+
+/** What the library complains of, with the operator and the shapes of its operands. */
+export function located(error: unknown, { op, scope, inputs }: Node): unknown {
+  if (!(error instanceof StriateError) || error.complaint.subject !== "oneDNN" || error.complaint.cause) return error;
+  const shapes = inputs.map((input) => (input ? formatShape(input.shape) : "none")).join(", ");
+  const found = `${error.complaint.found} at ${scope === "" ? "" : `${scope}/`}${op.name} of ${shapes}`;
+  return new StriateError({ ...error.complaint, found, cause: error });
 }
