@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { ort } from "../src/index.ts";
 import { type PartResult, runs } from "./measure.ts";
+import { memoryPart } from "./memory.ts";
 import { networks } from "./networks/catalog.ts";
 import { isWork, networksPart, type Work, works } from "./networks.ts";
 import { operatorsPart } from "./operators.ts";
@@ -28,6 +29,7 @@ const parts: Readonly<Record<string, (choice: Choice) => Promise<PartResult>>> =
   start: startPart,
   operators: ({ only }) => operatorsPart(only),
   networks: (choice) => networksPart(choice.networks, choice.works),
+  memory: (choice) => memoryPart(choice.networks, choice.works),
 };
 
 const isNetwork = (word: string): boolean => networks.some(({ name }) => name === word);
@@ -49,7 +51,11 @@ function chosen(): Choice | undefined {
     const rest = positionals.filter((word) => !isNetwork(word));
     if (rest.some((name) => !Object.hasOwn(parts, name))) return undefined;
     const names = new Set(
-      positionals.length === 0 ? Object.keys(parts) : named.length > 0 ? [...rest, "networks"] : rest,
+      positionals.length === 0
+        ? Object.keys(parts)
+        : named.length > 0 && !rest.includes("memory")
+          ? [...rest, "networks"]
+          : rest,
     );
     return { names: [...names], networks: named, works: work ? [work] : works, only, file: json };
   } catch {

@@ -40,10 +40,12 @@ export function settle(course: Course, changes: boolean): void {
   for (const { region } of outputs.values()) use(region, prepared.length + untilOutputs);
   const given = new Set([...variables.values(), ...constants.map(({ cell }) => cell)].map(({ region }) => region));
   for (const region of regions) {
-    if (region.home !== "kept" || region.last < 0 || (given.has(region) && changes)) continue;
+    if (region.home !== "kept" || (given.has(region) && (changes || region.last < 0))) continue;
     if (given.has(region)) use(region, 0);
-    // What is made once is kept where it was made; what is set once and used by every run, where nothing else comes.
-    if (region.first < prepared.length && !(given.has(region) && region.last >= prepared.length)) region.home = "arena";
+    // What no step touches was for a kernel that could not be. What is made once is kept where it was made; what is set
+    // once and used by every run, where nothing else comes.
+    if (region.last < 0 || (region.first < prepared.length && !(given.has(region) && region.last >= prepared.length)))
+      region.home = "arena";
   }
   for (const { region } of inputs.values()) {
     region.home = "arena";

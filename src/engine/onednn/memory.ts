@@ -135,7 +135,7 @@ export class Memory {
     const places = new Map(of("now").map(({ variable, offset }) => [variable, offset]));
     for (const region of of("next")) region.offset = places.get(region.variable)!;
     const ahead = { bytes: this.#generation, regions: of("next"), from };
-    const arena = of("arena").filter(({ over }) => !over);
+    const arena = of("arena").filter(({ over, last }) => !over && last >= 0);
     this.bytes = this.#start + this.#generation + arrange(arena, ahead);
     this.#buffer = allocated(this.bytes + alignment);
     const address = dnnl.addressOf(this.#buffer);

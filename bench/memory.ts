@@ -1,0 +1,76 @@
+/** How much memory whole networks take: our program's, and the most that PyTorch's process takes. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { dnnl } from "../src/engine/onednn/library.ts";
+import { lower } from "../src/engine/onednn/lower.ts";
+import type { Region } from "../src/engine/onednn/memory.ts";
+import { aligned, mostAtOnce } from "../src/engine/onednn/places.ts";
+import { NativeProgram } from "../src/engine/onednn/program.ts";
+import { bind } from "../src/graph/rewrite.ts";
+import { crossEntropy, load, sgd, step, training, withLoss } from "../src/index.ts";
+import { coreCount } from "../src/platform/worker.ts";
+import type { PartResult } from "./measure.ts";
+import { exported, type Network, networks, predicted } from "./networks/catalog.ts";
+import type { Work } from "./networks.ts";
+import { pythonCommand, pythonEnvironment } from "./python.ts";
+
+const layouts = ["contiguous_format", "channels_last"] as const;
+
+/** The most bytes that PyTorch takes, or nothing where there is none. */
+function torch(network: Network, work: Work, batch: number, layout: (typeof layouts)[number]): number | undefined {
+  const setting = { ...network, network: network.name, work, batch, layout, threads: coreCount() };
+  const script = fileURLToPath(new URL("networks/memory.py", import.meta.url));
+  const { status, stdout } = spawnSync(pythonCommand, [script, JSON.stringify(setting)], {
+    encoding: "utf8",
+    env: { ...process.env, ...pythonEnvironment },
+  });
+  return status === 0 ? Number(stdout) : undefined;
+}
+
+/** The bytes of our program, and those that no arrangement of it could do without. */
+async function ours(network: Network, work: Work, batch: number): Promise<{ taken: number; least: number }> {
+  const { graph } = await load(exported(network).file);
+  const whole =
+    work === "training" ? step(withLoss(training(graph), crossEntropy), sgd({ momentum: 0.9 })).graph : graph;
+  const program = new NativeProgram(dnnl(), lower(bind(whole, { batch })), new Map());
+  const { regions, prepared, untilOutputs } = program.plan;
+  const of = (...homes: readonly Region["home"][]) => regions.filter(({ home, over }) => homes.includes(home) && !over);
+  const sum = (some: readonly Region[]) => some.reduce((bytes, region) => bytes + aligned(region.bytes), 0);
+  // Until the outputs are there, the generation of variables before the present one is held too.
+  const before: Region = {
+    home: "next",
+    bytes: sum(of("now")),
+    first: 0,
+    last: prepared.length + untilOutputs - 1,
+    offset: 0,
+  };
+  const least = sum(of("kept", "now")) + mostAtOnce([...of("arena", "next"), before]);
+  program.dispose();
+  return { taken: program.bytes, least };
+}
+
+const megabytes = (bytes: number | undefined): string =>
+  bytes === undefined ? "" : String(Math.round(bytes / 2 ** 20));
+
+/** @param names of the networks to measure, all unless given; @param works what to measure of each */
+export async function memoryPart(names: readonly string[], works: readonly Work[]): Promise<PartResult> {
+  const rows: string[][] = [];
+  for (const network of networks.filter(({ name }) => names.length === 0 || names.includes(name)))
+    for (const work of works)
+      for (const batch of work === "training" ? [network.batch] : predicted) {
+        const { taken, least } = await ours(network, work, batch);
+        const theirs = layouts.map((layout) => megabytes(torch(network, work, batch, layout)));
+        rows.push([network.title, work, String(batch), megabytes(taken), megabytes(least), ...theirs]);
+      }
+  const heading = ["MB", "work", "batch", "our program", "least", "PyTorch, contiguous", "PyTorch, channels last"];
+  return {
+    title: "Memory of whole networks",
+    unit: "step",
+    timings: [],
+    tables: [[heading, ...rows]],
+    ratios: [],
+    notes: [
+      "Ours: weights, moments, both generations of them and everything between. PyTorch's: the process over its start.",
+    ],
+  };
+}
