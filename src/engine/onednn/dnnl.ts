@@ -32,25 +32,9 @@ export interface Slide {
   readonly after: readonly number[];
 }
 
-export type Elementwise =
-  | "relu"
-  | "leakyRelu"
-  | "tanh"
-  | "elu"
-  | "abs"
-  | "sqrt"
-  | "linear"
-  | "softplus"
-  | "logistic"
-  | "exp"
-  | "log"
-  | "clip"
-  | "pow"
-  | "swish"
-  | "geluTanh"
-  | "geluErf"
-  | "mish"
-  | "hardSwish";
+type Arithmetic = "abs" | "sqrt" | "linear" | "exp" | "log" | "clip" | "pow";
+type Rectifier = "relu" | "leakyRelu" | "elu" | "softplus" | "swish" | "geluTanh" | "geluErf" | "mish" | "hardSwish";
+export type Elementwise = Arithmetic | Rectifier | "tanh" | "logistic";
 /** Elementwise functions whose gradient is computed from their result, not from their operand. */
 export const byResult: { readonly [name in Elementwise]?: number } = { relu: 0x100, tanh: 0x101, logistic: 0x104 };
 export type Binary = keyof typeof binaryKinds;

@@ -9,7 +9,7 @@ import { Transpose } from "../../ops/core/shape.ts";
 import { type DType, dtypes, isBigInt } from "../../tensor/dtype.ts";
 import { type Shape, sameShape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { pass } from "./loops.ts";
-import { type Cell, isEitherOrder, type Order } from "./memory.ts";
+import { type Cell, isEitherOrder, isGapless, type Order } from "./memory.ts";
 import type { Plan, Rule, Rules } from "./plan.ts";
 
 /**
@@ -229,7 +229,8 @@ const looped: Rule = (node, plan) => {
   const how = { lines, text: dtype === "bool" ? `(${text}) ? 1 : 0` : text };
   const anywhere = operands.map((value) => plan.anywhere(value));
   const isInBlocks = anywhere.some(({ order }) => order === "blocked");
-  if (isInBlocks && anywhere.every((cell) => cell.order === "blocked" || sizeOf(cell.shape) === 1)) {
+  const isFlat = ({ order, shape: own }: Cell) => (order === "blocked" && sameShape(own, shape)) || sizeOf(own) === 1;
+  if (isInBlocks && isGapless({ order: "blocked", shape }) && anywhere.every(isFlat)) {
     pass(plan, inRow(plan.output(node, 0, "blocked")), anywhere.map(inRow), how);
     return true;
   }

@@ -88,6 +88,10 @@ export function stepsOf(order: Order, shape: Shape): { readonly shape: Shape; re
   return { shape: split, strides: stridesOf(split) };
 }
 
+/** Whether a tensor's elements are all that there is where it lies: of blocks, the last may be filled up. */
+export const isGapless = ({ order, shape }: Pick<Cell, "order" | "shape">): boolean =>
+  order !== "blocked" || shape[1]! % blockLength === 0;
+
 /** Whether the orders with strides put the elements in the same places. */
 export const isEitherOrder = (shape: Shape): boolean =>
   shape.length < 3 || shape[1] === 1 || shape.slice(2).every((length) => length === 1);

@@ -2,12 +2,12 @@
 import type { Node, Value } from "../../graph/value.ts";
 import { ConvWeightGradient } from "../../ops/conv.ts";
 import { ReduceMax, ReduceMean, ReduceMin, ReduceSum } from "../../ops/core/reduce.ts";
-import { sizeOf, stridesOf } from "../../tensor/shape.ts";
+import { type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import { full } from "../../tensor/tensor.ts";
 import { isSumByChannel } from "./convolution.ts";
 import { argument, type Form, type Reduction } from "./dnnl.ts";
 import { reducedAxes } from "./folds.ts";
-import { type Cell, formOf } from "./memory.ts";
+import { type Cell, formOf, isGapless } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import { wholeMaps } from "./pooling.ts";
 import { product } from "./products.ts";
@@ -15,7 +15,8 @@ import { product } from "./products.ts";
 /** Over whole maps; a sum is a mean times as many as there are. */
 function byPooling(node: Node, plan: Plan, algorithm: Reduction): boolean {
   if (algorithm === "min") return false;
-  const order = plan.orderOf(node.inputs[0]!.shape);
+  const wanted = { order: plan.orderOf(node.inputs[0]!.shape), shape: node.inputs[0]!.shape as Shape };
+  const order = isGapless(wanted) ? wanted.order : "channelsLast";
   const source = plan.ordered(node.inputs[0]!, order);
   const shape = source.shape.map((length, axis) => (axis < 2 ? length : 1));
   const result: Cell = { ...plan.output(node, 0, "plain"), shape, order };
@@ -91,7 +92,8 @@ function byProduct(node: Node, plan: Plan, isReduced: readonly boolean[], isMean
 function byReduction(node: Node, plan: Plan, isReduced: readonly boolean[], algorithm: Reduction): boolean {
   const [x] = node.inputs as [Value];
   const isAll = x.shape.every((length, axis) => isReduced[axis] || length === 1);
-  const source = isAll ? plan.anywhere(x) : plan.cell(x);
+  const asItLies = plan.anywhere(x);
+  const source = isAll && isGapless(asItLies) ? asItLies : plan.cell(x);
   if (!isAll && source.order !== "plain") return false;
   const shape = isAll ? [1, sizeOf(source.shape)] : source.shape;
   const kept = isAll ? [1, 1] : shape.map((length, axis) => (isReduced[axis] ? 1 : length));
