@@ -9,13 +9,15 @@ import { apply } from "../../graph/op.ts";
 import { foldConstants } from "../../graph/rewrite.ts";
 import { constant, inputValue, type Value } from "../../graph/value.ts";
 import * as activation from "../../ops/activation.ts";
+import { conv } from "../../ops/conv.ts";
 import { expandLike } from "../../ops/core/broadcast.ts";
 import * as core from "../../ops/core/elementwise.ts";
-import { maximum } from "../../ops/core/functions.ts";
+import { cos, maximum } from "../../ops/core/functions.ts";
 import { cumulativeSum } from "../../ops/core/order.ts";
 import { reduceMax, reduceMean, reduceSum } from "../../ops/core/reduce.ts";
 import { maxPool } from "../../ops/pool.ts";
 import { Random } from "../../tensor/random.ts";
+import { sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { evaluateGraph } from "../reference.ts";
 import { rules } from "./kernels.ts";
@@ -37,6 +39,13 @@ function stepsOf(f: (x: Value) => Value): readonly string[] {
 }
 
 const gaussian = (x: Value): Value => core.add(apply(activation.Erf, [core.div(x, Math.SQRT2)])[0]!, 1);
+
+const drawn = (random: Random, shape: readonly number[]) =>
+  new Tensor(
+    "float32",
+    shape,
+    Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+  );
 
 describe.skipIf(missing() !== undefined)("on oneDNN", () => {
   test.each<[string, (x: Value) => Value, string[]]>([
@@ -104,15 +113,9 @@ describe.skipIf(missing() !== undefined)("on oneDNN", () => {
         const [da, db] = gradientsOf(reduceSum(core.mul(y, y)), [x, b]);
         const graph = makeGraph([x, b], { y, da: da!, db: db! });
         const random = new Random(seed, "functions");
-        const draw = (of: readonly number[]) =>
-          new Tensor(
-            "float32",
-            of,
-            Float32Array.from({ length: of.reduce((size, each) => size * each, 1) }, () => random.normal()),
-          );
         const feeds = new Map([
-          ["x", draw([2, 3, 4, 5])],
-          ["b", draw(shape)],
+          ["x", drawn(random, [2, 3, 4, 5])],
+          ["b", drawn(random, shape)],
         ]);
         const program = new NativeProgram(dnnl(), graph, new Map());
         const expected = evaluateGraph(graph, feeds).outputs;
@@ -123,4 +126,30 @@ describe.skipIf(missing() !== undefined)("on oneDNN", () => {
       { seed: 1, numRuns: 150 },
     );
   });
+
+  test.each([16, 24, 30])(
+    "maps in blocks, %i channels, are summed and chosen from without what fills them up",
+    (channels) => {
+      const x = inputValue("x", { dtype: "float32", shape: [2, 16, 6, 6] });
+      const w = inputValue("w", { dtype: "float32", shape: [channels, 16, 3, 3] });
+      const y = core.relu(conv(x, w, undefined, { kernel_shape: [3, 3] }));
+      const chosen = core.where(core.greater(y, 1), cos(y), core.sub(y, 2));
+      const outputs = {
+        chosen,
+        all: reduceSum(chosen),
+        mean: reduceMean(y),
+        largest: reduceMax(core.sub(core.neg(y), 3)),
+        maps: reduceSum(y, { axes: [2, 3], keepDimensions: true }),
+        rows: reduceMean(y, { axes: [2, 3] }),
+      };
+      const graph = makeGraph([x, w], outputs);
+      const random = new Random(1, "blocks");
+      const feeds = new Map(
+        [x, w].map((input) => [input.source.name, drawn(random, input.shape as readonly number[])] as const),
+      );
+      const found = new NativeProgram(dnnl(), graph, new Map()).run(feeds);
+      for (const [name, tensor] of evaluateGraph(graph, feeds).outputs)
+        expectClose(name, found.get(name), tensor, { relative: 1e-5 });
+    },
+  );
 });
