@@ -18,13 +18,22 @@ const folders = (): readonly string[] => [
 /**
  * Opens the first of these libraries that there is; those of `before` are loaded first. All stay loaded until the process
  * ends: unmapping a library whose threads live (OpenMP's do) ends the process.
+ * @param environment variables that the libraries find where the user has not set them
  */
-export function openLibrary(names: readonly string[], before: readonly string[] = []): Opened {
+export function openLibrary(
+  names: readonly string[],
+  before: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Opened {
   let koffi: Koffi;
   try {
     koffi = createRequire(import.meta.url)("koffi") as Koffi;
   } catch {
     return { missing: "no package koffi", mend: "Install it: npm install koffi" };
+  }
+  if (process.platform !== "win32") {
+    const setenv = koffi.load(null).func("setenv", "int", ["str", "str", "int"]);
+    for (const [name, value] of Object.entries(environment)) setenv(name, value, 0);
   }
   for (const name of before) pin(koffi, name);
   const own = names.filter((name) => name.endsWith(".dylib") === (process.platform === "darwin"));
