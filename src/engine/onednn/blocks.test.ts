@@ -4,8 +4,8 @@ import { bind } from "../../graph/rewrite.ts";
 import { training } from "../../graph/training.ts";
 import type { Value } from "../../graph/value.ts";
 import { Model } from "../../models/model.ts";
-import { relu } from "../../nn/activations.ts";
-import { denseConnection, residual, skipConnection } from "../../nn/blocks.ts";
+import { hardSigmoid, hardSwish, relu } from "../../nn/activations.ts";
+import { denseConnection, residual, skipConnection, squeezeExcitation } from "../../nn/blocks.ts";
 import { conv2d, convTranspose2d, depthwiseConv, pointwiseConv } from "../../nn/convolution.ts";
 import { linear } from "../../nn/linear.ts";
 import { crossEntropy } from "../../nn/losses.ts";
@@ -51,9 +51,12 @@ const network = sequential({
       two: pointwiseConv({ channels: 24 }),
     }),
   }),
-  oddRelu: relu(),
+  oddExcitation: squeezeExcitation({ squeeze: 20, gate: hardSigmoid() }),
+  oddSwish: hardSwish(),
   even: conv2d({ channels: 32, kernel: 3, stride: 2, padding: 1 }),
   last: block(64),
+  excitation: squeezeExcitation({ squeeze: 16 }),
+  swish: hardSwish(),
   mean: globalAveragePool(),
   classes: linear({ features: 10 }),
 });
@@ -80,7 +83,7 @@ test("blocks are for graphs whose convolutions have channels in sixteens, nearly
   expect(isQuickInBlocks(bind(thin.graph, { batch }))).toBe(false);
   const quick = nodesOf(bound).filter((node) => {
     const [x, w] = node.inputs as [Value, Value];
-    return node.op.name === Conv.name && isForWinograd(node, x.shape as Shape, w.shape as Shape, "backward");
+    return node.op.name === Conv.name && isForWinograd(node.attributes, x.shape as Shape, w.shape as Shape, "backward");
   });
   expect(quick.length).toBe(2);
 });

@@ -4,7 +4,7 @@ import type { Node } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
-import { blockLength } from "./memory.ts";
+import { blockLength, isGapless } from "./memory.ts";
 
 /** The part of blocks that has to be channels, not filling. */
 const fullness = 0.75;
@@ -43,9 +43,13 @@ const tile = 4;
  * Whether Winograd's algorithm is quicker for a convolution: 3x3 with stride 1, of enough channels, and of enough tiles.
  * Lavin and Gray 2016, https://arxiv.org/abs/1509.09308
  */
-export function isForWinograd(node: Node, x: Shape, w: Shape, pass: "forward" | "backward"): boolean {
-  const attributes = node.attributes as unknown as ConvAttributes;
-  const axes = convAxes(x, w, attributes);
+export function isForWinograd(
+  attributes: Node["attributes"],
+  x: Shape,
+  w: Shape,
+  pass: "forward" | "backward",
+): boolean {
+  const axes = convAxes(x, w, attributes as unknown as ConvAttributes);
   const fits = axes.every(
     ({ kernel, stride, dilation, before, after }) =>
       kernel === 3 && stride === 1 && dilation === 1 && before <= 1 && after <= 1,
@@ -56,7 +60,13 @@ export function isForWinograd(node: Node, x: Shape, w: Shape, pass: "forward" | 
   return tiles >= 64 || (pass === "forward" && tiles >= 16 && channels >= 4 * blockLength);
 }
 
-/** Whether a node is a convolution that Winograd's algorithm computes: it takes no more operands in its pass. */
-export const isWinograd = (node: Node): boolean =>
-  node.op.name === Conv.name &&
-  isForWinograd(node, node.inputs[0]!.shape as Shape, node.inputs[1]!.shape as Shape, "forward");
+/**
+ * Whether a node's pass takes more operands: Winograd's algorithm does not, and version 2 errs where the last block is
+ * filled up.
+ */
+export function takesOperands({ op, inputs, outputs, attributes }: Node): boolean {
+  const shape = outputs[0]!.shape as Shape;
+  if (isForBlocks(shape) && !isGapless({ order: "blocked", shape })) return false;
+  const [x, w] = inputs.map((input) => input?.shape) as Shape[];
+  return op.name !== Conv.name || !isForWinograd(attributes, x!, w!, "forward");
+}

@@ -60,7 +60,8 @@ const convolution: Rule = (node, plan) => {
   const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
   const vector = bias && plan.ordered(bias, "plain");
   const { postOps, operands } = plan.following(node, order);
-  const isWinograd = order === "blocked" && isForWinograd(node, x.shape as Shape, w.shape as Shape, "forward");
+  const isWinograd =
+    order === "blocked" && isForWinograd(node.attributes, x.shape as Shape, w.shape as Shape, "forward");
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   const training = !plan.isFixed(weights);
   const given = { ...forms, training, bias: vector && formOf(vector) };
@@ -83,7 +84,8 @@ const convolutionInputGradient: Rule = (node, plan) => {
   const result = plan.output(node, 0, order, plan.resultPrecision(node));
   const attributes = node.attributes as unknown as ConvAttributes;
   const forms = convolutionForms(result, w.shape as Shape, gradient, attributes, plan.precision);
-  const isWinograd = result.order === "blocked" && isForWinograd(node, result.shape, w.shape as Shape, "backward");
+  const isWinograd =
+    result.order === "blocked" && isForWinograd(node.attributes, result.shape, w.shape as Shape, "backward");
   const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionInputGradient({ ...forms, winograd }));
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   plan.run(primitive, [
@@ -117,7 +119,8 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   const forms = convolutionForms(source, result.shape, gradient, node.attributes as unknown as ConvAttributes);
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
-  const isWinograd = source.order === "blocked" && isForWinograd(node, x.shape as Shape, result.shape, "backward");
+  const isWinograd =
+    source.order === "blocked" && isForWinograd(node.attributes, x.shape as Shape, result.shape, "backward");
   const given = { ...forms, bias: bias && formOf(bias) };
   const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionWeightGradient({ ...given, winograd }));
   const packed = plan.temporary(primitive.form(argument.weightsGradient));

@@ -2,9 +2,9 @@
 import { constantOf, type Value } from "../../graph/value.ts";
 import { Clip, ClipGradient } from "../../ops/activation.ts";
 import { Add, Div, Exp, Mul, Neg, Relu, Sigmoid, Sqrt, Sub, Tanh, TanhGradient } from "../../ops/core/elementwise.ts";
-import type { Shape } from "../../tensor/shape.ts";
+import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { argument, type Binary, type Elementwise } from "./dnnl.ts";
-import { type Cell, formOf, type Order } from "./memory.ts";
+import { type Cell, formOf, isGapless, type Order } from "./memory.ts";
 import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
 
 /** Elementwise functions of one operand: the library's, with its two numbers. */
@@ -33,10 +33,15 @@ const pairwise =
       value.shape.length === shape.length && value.shape.every((length, axis) => length === shape[axis]);
     const [first, second] = isFull(a) ? [a, b] : commutes && isFull(b) ? [b, a] : [];
     if (!first || !second) return false;
-    const left = plan.anywhere(first, plan.precision);
+    const isPart = !isFull(second) && sizeOf(second.shape as Shape) > 1;
+    // Version 2 errs in parts where the last block is filled up.
+    const isWhole = !isPart || isGapless({ order: "blocked", shape });
+    const left = (isWhole ? plan.anywhere : plan.cell).call(plan, first, plan.precision);
     const order: Order = left.order;
     const full = isFull(second) && plan.ordered(second, order, plan.precision);
-    const right = widened(full || plan.ordered(second, "plain"), shape.length);
+    // A number for each map: the library reads it in blocks where it writes in blocks.
+    const isByMap = order === "blocked" && second.shape.length === 4 && second.shape[0] !== 1 && second.shape[1] !== 1;
+    const right = widened(full || plan.ordered(second, isByMap ? order : "plain"), shape.length);
     const { postOps, operands } = plan.following(node, order);
     const result = plan.output(node, 0, order, left.precision);
     const [x, y, z] = [left, right, result].map((cell) => widened(cell)) as [Cell, Cell, Cell];

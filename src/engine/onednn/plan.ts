@@ -4,7 +4,7 @@ import { consumersOf, type Graph, nodesBehind, nodesOf, resultsOf, variablesOf }
 import { constant, type NamedSource, type Node, type Value } from "../../graph/value.ts";
 import { formatShape, sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { isForBlocks, isQuickInBlocks, isWinograd } from "./blocks.ts";
+import { isForBlocks, isQuickInBlocks, takesOperands } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
 import { settle } from "./lifetimes.ts";
@@ -85,7 +85,7 @@ export class Plan {
       const { name } = variable.source;
       this.variables.set(name, this.#leaf(variable, this.#changing.has(name) ? "now" : "kept", name));
     }
-    const chains = chainsOf(graph, (head) => !this.#isBlocked || !isWinograd(head));
+    const chains = chainsOf(graph, (head) => !this.#isBlocked || takesOperands(head));
     const inChains = new Set([...chains.values()].flatMap(({ head, rest }) => [head, ...rest]));
     const alone = (node: Node) => {
       if (this.#done.has(node)) return;
