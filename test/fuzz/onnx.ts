@@ -7,7 +7,8 @@ import {
   ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
-import { ort } from "../../src/engine/ort/ort.ts";
+import { engineOfEnvironment, engineVariable } from "../../src/cli/engine.ts";
+import { chooseEngine } from "../../src/engine/choose.ts";
 import { Model } from "../../src/models/model.ts";
 import {
   AttributeProtoSchema,
@@ -273,7 +274,8 @@ export const onnx = (seeds: readonly ModelProto[]): Format => ({
   },
   use: async (bytes) => {
     const model = Model.fromOnnx(bytes, "fuzz.onnx");
-    const program = await ort.compile(model.graph, model.variables, { memory, threads: 1 });
+    const engine = await chooseEngine(process.env[engineVariable] ? await engineOfEnvironment() : "ort");
+    const program = await engine.compile(model.graph, model.variables, { memory, threads: 1 });
     try {
       const feeds = model.graph.inputs.map(({ shape, dtype, source }) => [source.name, feedOf(shape, dtype)] as const);
       if (feeds.every(([, tensor]) => tensor !== undefined))
