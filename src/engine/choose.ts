@@ -72,11 +72,11 @@ async function fastest(notice: Notice): Promise<Engine> {
  * @throws StriateError when a variable is missing or does not fit, and when the engine is missing or lacks the precision
  *
  * @example
- * import { compile, full, inputValue, makeGraph, relu } from "striate";
+ * import { compile, full, inputValue, makeGraph, mul } from "striate";
  *
  * const x = inputValue("x", { dtype: "float32", shape: ["length"] });
- * const program = await compile(makeGraph([x], { y: relu()(x) }), new Map(), { engine: "ort", precision: "float32" });
- * console.assert((await program.run({ x: full([3], -1) })).get("y")!.toArray().every((each) => each === 0));
+ * const program = await compile(makeGraph([x], { y: mul(x, 2) }), new Map(), { engine: "ort", precision: "float32" });
+ * console.assert((await program.run({ x: full([3], 4) })).get("y")!.toArray().every((each) => each === 8));
  * console.assert((await program.report()).engine === "ort");
  * await program.dispose();
  */
