@@ -228,9 +228,11 @@ export class Plan {
       if (isSameOrder(cell.order, order, cell.shape)) return { ...cell, order };
     }
     const region = () => this.#like(cell, roomOf(cell.dtype, cell.shape, order, precision));
-    return this.#once(cell, `${order} ${precision}`, () =>
-      this.#copied(cell, { ...widened(cell), order, precision, region: region() }),
-    );
+    return this.#once(cell, `${order} ${precision}`, () => {
+      const to = { ...cell, order, precision, region: region() };
+      this.#copied(widened(cell), widened(to));
+      return to;
+    });
   }
 
   /** Fills a tensor with another's elements, for good where those do not change. */

@@ -17,9 +17,9 @@ function byPooling(node: Node, plan: Plan, algorithm: Reduction): boolean {
   if (algorithm === "min") return false;
   const wanted = { order: plan.orderOf(node.inputs[0]!.shape), shape: node.inputs[0]!.shape as Shape };
   const order = isGapless(wanted) ? wanted.order : "channelsLast";
-  const source = plan.ordered(node.inputs[0]!, order);
+  const source = plan.ordered(node.inputs[0]!, order, plan.precision);
   const shape = source.shape.map((length, axis) => (axis < 2 ? length : 1));
-  const result: Cell = { ...plan.output(node, 0, "plain"), shape, order };
+  const result: Cell = { ...plan.output(node, 0, "plain", source.precision), shape, order };
   wholeMaps(plan, algorithm === "max" ? "max" : "average", source, result);
   if (algorithm !== "sum") return true;
   const rows = { ...result, shape: shape.slice(0, 2), order: "plain" as const };

@@ -40,11 +40,13 @@ export function written(arguments_: readonly (readonly [number, Cell])[]): Cell[
   );
 }
 
-/** Those of these arguments that lie as the result does. */
+const way = ({ order, precision = "float32" }: Cell): string => `${order} ${precision}`;
+
+/** Those of these arguments that lie as the result does, in numbers as long as its own. */
 export function underneath(arguments_: readonly (readonly [number, Cell])[], kinds: readonly number[]): Cell[] {
-  const target = written(arguments_)[0];
+  const [target] = written(arguments_);
   return arguments_
-    .filter(([kind, { start = 0, order }]) => kinds.includes(kind) && start === 0 && order === target?.order)
+    .filter(([kind, cell]) => kinds.includes(kind) && (cell.start ?? 0) === 0 && target && way(cell) === way(target))
     .map(([, cell]) => cell);
 }
 
