@@ -240,9 +240,9 @@ export class ThreadEngine implements Engine {
     }
   }
 
-  async #peer(graph: Graph): Promise<Peer> {
-    if (this.#far.near?.fits(graph)) {
-      this.#near ??= this.#far.near.start();
+  async #peer(isNear: boolean): Promise<Peer> {
+    if (isNear) {
+      this.#near ??= this.#far.near!.start();
       return this.#near;
     }
     const worker = this.#thread();
@@ -260,8 +260,11 @@ export class ThreadEngine implements Engine {
     checkPrecision(this.name, this.#far.precisions, options);
     const bound = bind(graph, options.dimensions ?? {});
     const held = checkVariables(bound, variables);
-    const worker = await this.#peer(bound);
-    const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, options);
+    const isNear = this.#far.near?.fits(bound) ?? false;
+    const worker = await this.#peer(isNear);
+    // A second team of OpenMP threads, the calling thread's, would leave neither team a core to wait on.
+    const settings = isNear ? { ...options, threads: 1 } : options;
+    const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, settings);
     await program.open(held, true);
     return program;
   }

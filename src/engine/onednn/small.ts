@@ -6,7 +6,7 @@ import { sizeOf } from "../../tensor/shape.ts";
 import { shapesOf } from "./step.ts";
 
 /** Multiply-accumulates, and elements, that take no longer than a message to another thread and back, or little more. */
-const little = 4e6;
+const little = 1e6;
 
 /** Whether a graph is little work, changes no variables, and stays so, as all its lengths are known. */
 export function isSmall(graph: Graph): boolean {
