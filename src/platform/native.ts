@@ -31,10 +31,7 @@ export function openLibrary(
   } catch {
     return { missing: "no package koffi", mend: "Install it: npm install koffi" };
   }
-  if (process.platform !== "win32") {
-    const setenv = koffi.load(null).func("setenv", "int", ["str", "str", "int"]);
-    for (const [name, value] of Object.entries(environment)) setenv(name, value, 0);
-  }
+  const unset = set(koffi, environment);
   for (const name of before) pin(koffi, name);
   const own = names.filter((name) => name.endsWith(".dylib") === (process.platform === "darwin"));
   const broken: string[] = [];
@@ -43,6 +40,7 @@ export function openLibrary(
     if (failure !== undefined && !/no such file|not found/i.test(failure)) broken.push(failure);
     return failure === undefined;
   });
+  unset();
   if (path === undefined) {
     const why = broken.length > 0 ? ` that loads (${broken.join("; ")})` : "";
     return { missing: `no library named ${own.join(", ")}${why}` };
@@ -69,6 +67,22 @@ export function openLibrary(
       fileOf: (symbol) => fileOf(koffi, path, symbol),
       addressOf: (buffer) => Number(koffi.address(buffer)),
     } satisfies NativeLibrary,
+  };
+}
+
+/**
+ * Sets variables of the environment that are not set, for what libraries read while they are loaded.
+ * @returns what takes them back: programs that this one starts are to find them as they were
+ */
+function set(koffi: Koffi, environment: Readonly<Record<string, string>>): () => void {
+  const names = Object.keys(environment).filter((name) => process.env[name] === undefined);
+  if (names.length === 0 || process.platform === "win32") return () => {};
+  const own = koffi.load(null);
+  const setenv = own.func("setenv", "int", ["str", "str", "int"]);
+  const unsetenv = own.func("unsetenv", "int", ["str"]);
+  for (const name of names) setenv(name, environment[name]!, 0);
+  return () => {
+    for (const name of names) unsetenv(name);
   };
 }
 

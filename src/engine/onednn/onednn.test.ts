@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, test } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
@@ -38,6 +39,17 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     expect((await program.run({ x: full([2, 3, 8, 8], 1) })).get("y")!.toArray()[0]).toBe(54);
     await program.dispose();
     await expect(program.run({ x: full([2, 3, 8, 8], 1) })).rejects.toThrow("a program that was disposed of");
+  });
+
+  test("what would wait for a loop does not wait for a function that the library has", async () => {
+    const x = inputValue("x", { dtype: "float32", shape: [2, 3] });
+    const program = await onednn.compile(makeGraph([x], { y: reciprocal(add(x, 1)) }), new Map());
+    expect((await program.run({ x: full([2, 3], 3) })).get("y")!.toArray()).toEqual(new Array(6).fill(0.25));
+  });
+
+  test("programs that this one starts find no variables of its own in their environment", () => {
+    dnnl();
+    expect(spawnSync("env", { encoding: "utf8" }).stdout).not.toContain("GOMP_SPINCOUNT");
   });
 
   test("what only constants decide is computed once, and a variable's next value where it is looked for", () => {

@@ -32,6 +32,7 @@ function byPooling(node: Node, plan: Plan, algorithm: Reduction): boolean {
 
 /** Of the gradient of a convolution's output, with that of its weights; otherwise as a product with ones. */
 function sumByChannel(node: Node, plan: Plan): boolean {
+  if (plan.isKnown(node.outputs[0]!)) return true;
   const [g] = node.inputs as [Value];
   const pair = plan.consumers(g).find(({ op, inputs }) => op.name === ConvWeightGradient.name && inputs[1] === g);
   if (pair && plan.isKnown(pair.inputs[0]!) && !plan.isKnown(pair.outputs[0]!)) {
