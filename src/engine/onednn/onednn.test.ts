@@ -4,6 +4,7 @@ import { makeGraph } from "../../graph/graph.ts";
 import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
 import { conv } from "../../ops/conv.ts";
 import { add, mul, Relu, relu } from "../../ops/core/elementwise.ts";
+import { reciprocal } from "../../ops/core/functions.ts";
 import { openLibrary } from "../../platform/native.ts";
 import { full, scalar } from "../../tensor/tensor.ts";
 import { dnnl, missing } from "./library.ts";
