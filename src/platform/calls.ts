@@ -83,19 +83,52 @@ export class Peer {
   }
 }
 
-/** Inside a worker: what answers messages, one after the other in the order they came. */
-export function answering(handlers: Handlers, post: Post): (message: unknown) => void {
+/**
+ * Inside a worker: what answers messages, one after the other in the order they came.
+ * @param before what each waits for
+ */
+export function answering(
+  handlers: Handlers,
+  post: Post,
+  before: () => Promise<void> | undefined = () => undefined,
+): (message: unknown) => void {
   let last: Promise<void> = Promise.resolve();
   return (message) => {
-    last = last.then(() => answer(handlers, message as Request, post));
+    last = last.then(before).then(() => answer(handlers, message as Request, post));
   };
 }
 
-/** A peer in the calling thread: for what is done sooner than a message would arrive elsewhere. */
+/**
+ * A peer in the calling thread: for what is done sooner than a message would arrive elsewhere. However many calls follow
+ * one another, timers and events have their turn between them.
+ */
 export function near(handlers: Handlers): Peer {
   const peer = new Peer({ post: (message) => ask(message), busy: () => {}, stop: async () => {} });
-  const ask = answering(handlers, (message) => peer.receive(message as Answer));
+  const ask = answering(handlers, (message) => peer.receive(message as Answer), turns());
   return peer;
+}
+
+/** How many milliseconds promises may follow one another: timers and events wait until there are none. */
+const longestTurn = 10;
+
+/** Has a task run after those that wait already: browsers have no `setImmediate`, and `setTimeout` waits longer. */
+const afterOthers: (task: () => void) => unknown = globalThis.setImmediate ?? globalThis.setTimeout;
+
+/** What is to be awaited between pieces of work: once they have taken long, the turn of all that waits. */
+function turns(): () => Promise<void> | undefined {
+  let turn: { readonly began: number; readonly next: Promise<void> } | undefined;
+  return () => {
+    turn ??= {
+      began: performance.now(),
+      next: new Promise((resolve) => {
+        afterOthers(() => {
+          turn = undefined;
+          resolve();
+        });
+      }),
+    };
+    return performance.now() - turn.began < longestTurn ? undefined : turn.next;
+  };
 }
 
 /** Runs the handler that a message asks for and posts its result or its error. */
