@@ -60,13 +60,9 @@ export class MemoryGuard {
     checkMemory(graph, limit);
   }
 
-  /** @throws StriateError when a run with these inputs takes more than the limit */
+  /** @throws StriateError when a run with these inputs takes more than the limit, or when they give a name two lengths */
   check(feeds: Readonly<Record<string, Tensor>>): void {
-    const lengths: Record<string, number> = {};
-    for (const { shape, source } of this.#graph.inputs)
-      for (const [axis, dimension] of shape.entries())
-        if (typeof dimension === "string")
-          lengths[dimension] = Math.max(lengths[dimension] ?? 0, feeds[source.name]!.shape[axis]!);
+    const lengths = givenLengths(this.#graph, feeds);
     const key = Object.values(lengths).join();
     if (key === "" || this.#checked.has(key)) return;
     checkMemory(bind(this.#graph, lengths), this.#limit);
@@ -75,6 +71,31 @@ export class MemoryGuard {
 }
 
 const mostChecked = 1000;
+
+/**
+ * The lengths that inputs give to named dimensions.
+ * @throws StriateError when two of them give one name different lengths
+ */
+export function givenLengths(
+  { inputs }: Graph,
+  feeds: Readonly<Record<string, Pick<Tensor, "shape">>>,
+): Record<string, number> {
+  const known = new Map<string, { readonly name: string; readonly length: number }>();
+  for (const { shape, source } of inputs)
+    for (const [axis, dimension] of shape.entries()) {
+      if (typeof dimension === "number") continue;
+      const given = { name: source.name, length: feeds[source.name]!.shape[axis]! };
+      const first = known.get(dimension) ?? given;
+      if (given.length !== first.length)
+        throw new StriateError({
+          subject: "run",
+          found: `a ${dimension} of ${first.length} in "${first.name}" and of ${given.length} in "${given.name}"`,
+          expected: "one length for each named dimension",
+        });
+      known.set(dimension, given);
+    }
+  return Object.fromEntries([...known].map(([dimension, { length }]) => [dimension, length]));
+}
 
 /** What a program ran on. */
 export interface ProgramReport {

@@ -7,6 +7,7 @@ import { decode } from "../../onnx/decode.ts";
 import { nextName } from "../../onnx/names.ts";
 import { Moved } from "../../platform/calls.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { givenLengths } from "../engine.ts";
 import { Clock, type RunTime } from "../profile.ts";
 import type { AboutAnswer, OpenRequest, PlainTensors, ReportAnswer, RunAnswer, RunRequest } from "../protocol.ts";
 import { dnnl, libraryFacts, useThreads } from "./library.ts";
@@ -63,12 +64,8 @@ function heldOf(program: number): Held {
 }
 
 /** The program for feeds of these shapes; another than the last takes over its variables. */
-function programFor(held: Held, feeds: ReadonlyMap<string, Tensor>): NativeProgram {
-  const dimensions: Record<string, number> = {};
-  for (const { shape, source } of held.graph.inputs)
-    shape.forEach((length, axis) => {
-      if (typeof length === "string") dimensions[length] = feeds.get(source.name)!.shape[axis]!;
-    });
+function programFor(held: Held, feeds: PlainTensors): NativeProgram {
+  const dimensions = givenLengths(held.graph, feeds);
   // A primitive must run with as many threads as it was made for.
   if (held.threads !== threadsNow) useThreads(held.threads);
   threadsNow = held.threads;
@@ -101,14 +98,12 @@ export const service = {
     const held: Held = { clock, threads, graph, finite, precision, variables: new Map() };
     programs.set(program, held);
     // Where every length is known, variables are written to their places.
-    if (graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number")))
-      programFor(held, new Map());
+    if (graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"))) programFor(held, {});
   },
 
   run({ program, feeds, lent }: RunRequest): Moved {
     const held = heldOf(program);
-    const given = tensors(feeds);
-    const outputs = plain(programFor(held, given).run(given));
+    const outputs = plain(programFor(held, feeds).run(tensors(feeds)));
     return new Moved({ outputs, lent } satisfies RunAnswer, lent);
   },
 

@@ -11,7 +11,7 @@ import { step, withLoss } from "../../nn/step.ts";
 import { add, div, log, mul } from "../../ops/core/elementwise.ts";
 import { reduceSum } from "../../ops/core/reduce.ts";
 import { Random } from "../../tensor/random.ts";
-import { scalar, type Tensor, tensor } from "../../tensor/tensor.ts";
+import { full, scalar, type Tensor, tensor } from "../../tensor/tensor.ts";
 import type { Engine } from "../engine.ts";
 import { reference } from "../reference.ts";
 import { ort } from "./ort.ts";
@@ -93,6 +93,16 @@ describe.each([...engines, reference])("$name", (engine) => {
     await expect(program.run({})).rejects.toThrow('run: found nothing for "by"; expected float32 scalar.');
     await expect(program.run({ by: tensor([1, 2]) })).rejects.toThrow('run: found float32 2 for "by"; expected');
     await expect(engine.compile(counter(), new Map())).rejects.toThrow('variables: found nothing for "count"');
+    await program.dispose();
+  });
+
+  test("inputs that give one named dimension two lengths are refused", async () => {
+    const [x, y] = ["x", "y"].map((name) => inputValue(name, { dtype: "float32", shape: ["batch", 2] }));
+    const program = await engine.compile(makeGraph([x!, y!], { sum: reduceSum(add(x!, y!)) }), new Map());
+    await expect(program.run({ x: full([1, 2], 1), y: full([3, 2], 1) })).rejects.toThrow(
+      'run: found a batch of 1 in "x" and of 3 in "y"; expected one length for each named dimension.',
+    );
+    expect((await program.run({ x: full([3, 2], 1), y: full([3, 2], 1) })).get("sum")!.item()).toBe(12);
     await program.dispose();
   });
 });
