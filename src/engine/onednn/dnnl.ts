@@ -182,6 +182,7 @@ export abstract class Dnnl {
   }
 
   protected axes(values: readonly number[]): Axes {
+    if (values.length > mostAxes) throw new Unimplemented(`${values.length} axes`);
     const { buffer, address } = this.buffer(8 * mostAxes);
     new BigInt64Array(buffer).set(values.map(BigInt));
     return address;

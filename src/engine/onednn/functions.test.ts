@@ -10,12 +10,15 @@ import { foldConstants } from "../../graph/rewrite.ts";
 import { constant, inputValue, type Value } from "../../graph/value.ts";
 import * as activation from "../../ops/activation.ts";
 import { conv } from "../../ops/conv.ts";
+import { concat, pad } from "../../ops/core/arrange.ts";
 import { expandLike } from "../../ops/core/broadcast.ts";
 import * as core from "../../ops/core/elementwise.ts";
 import { cos, maximum } from "../../ops/core/functions.ts";
 import { cumulativeSum } from "../../ops/core/order.ts";
 import { reduceMax, reduceMean, reduceSum } from "../../ops/core/reduce.ts";
+import { transpose } from "../../ops/core/shape.ts";
 import { maxPool } from "../../ops/pool.ts";
+import { softmax } from "../../ops/softmax.ts";
 import { Random } from "../../tensor/random.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -125,6 +128,34 @@ describe.skipIf(missing() !== undefined)("on oneDNN", () => {
       }),
       { seed: 1, numRuns: 150 },
     );
+  });
+
+  test("tensors of more axes than it knows are computed in loops of our own", () => {
+    const shape = [2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2];
+    const x = inputValue("x", { dtype: "float32", shape });
+    const row = inputValue("row", { dtype: "float32", shape: [2] });
+    const turned = transpose(core.relu(x));
+    const outputs = {
+      sum: core.add(turned, core.mul(x, row)),
+      tanh: core.tanh(x),
+      softmax: softmax(x, 0),
+      total: reduceSum(turned, { axes: [0, 4] }),
+      padded: pad(
+        x,
+        shape.map((_, axis) => [axis % 2, 0] as const),
+      ),
+      joined: concat([x, turned], 1),
+      gradient: gradientsOf(reduceSum(activation.gelu(core.mul(x, x))), [x])[0]!,
+    };
+    const graph = makeGraph([x, row], outputs);
+    const random = new Random(1, "axes");
+    const feeds = new Map([
+      ["x", drawn(random, shape)],
+      ["row", drawn(random, [2])],
+    ]);
+    const found = new NativeProgram(dnnl(), graph, new Map()).run(feeds);
+    for (const [name, tensor] of evaluateGraph(graph, feeds).outputs)
+      expectClose(name, found.get(name), tensor, { relative: 1e-5 });
   });
 
   test.each([16, 24, 30])(
