@@ -17,7 +17,8 @@ import { cos, maximum } from "../../ops/core/functions.ts";
 import { cumulativeSum } from "../../ops/core/order.ts";
 import { reduceMax, reduceMean, reduceSum } from "../../ops/core/reduce.ts";
 import { transpose } from "../../ops/core/shape.ts";
-import { maxPool } from "../../ops/pool.ts";
+import { SpaceToDepth } from "../../ops/depth-space.ts";
+import { MaxPoolGradient, MaxPoolSelect, maxPool } from "../../ops/pool.ts";
 import { softmax } from "../../ops/softmax.ts";
 import { Random } from "../../tensor/random.ts";
 import { sizeOf } from "../../tensor/shape.ts";
@@ -156,6 +157,17 @@ describe.skipIf(missing() !== undefined)("on oneDNN", () => {
     const found = new NativeProgram(dnnl(), graph, new Map()).run(feeds);
     for (const [name, tensor] of evaluateGraph(graph, feeds).outputs)
       expectClose(name, found.get(name), tensor, { relative: 1e-5 });
+  });
+
+  test.each<[string, (x: Value, values: Value, pooled: Value) => Value]>([
+    ["SpaceToDepth", (x) => apply(SpaceToDepth, [core.cast(x, "int32")], { blocksize: 2 })[0]!],
+    ["MaxPoolGradient", (x, _, pooled) => apply(MaxPoolGradient, [x, pooled], { kernel_shape: [2, 2] })[0]!],
+    ["MaxPoolSelect", (x, values) => apply(MaxPoolSelect, [x, values], { kernel_shape: [2, 2] })[0]!],
+  ])("places that are no numbers of 32 bits are not looked up: %s", (name, f) => {
+    const inputs = [2, 2, 1].map((length, index) =>
+      inputValue(`x${index}`, { dtype: "float32", shape: [2 ** 19, 2 ** 10, length, length] }),
+    );
+    expect([...planOf(inputs, { y: f(inputs[0]!, inputs[1]!, inputs[2]!) }).looped.keys()]).toEqual([name]);
   });
 
   test.each([16, 24, 30])(

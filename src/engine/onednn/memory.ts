@@ -76,6 +76,9 @@ export function stridesIn(order: Order, shape: Shape): readonly number[] {
   return [sizeOf(spatial) * channels, 1, ...inner];
 }
 
+/** Whether the places of all its elements are numbers of 32 bits. */
+export const isCountable = (shape: readonly (number | string)[]): boolean => sizeOf(shape as Shape) < 2 ** 31;
+
 /** The bytes of a tensor that lies in this order. */
 export const roomOf = (dtype: DType, shape: Shape, order: Order, precision?: Stored): number =>
   bytesOf(dtype, order === "blocked" ? filledUp(shape) : shape, precision);

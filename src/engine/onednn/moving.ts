@@ -2,7 +2,7 @@
 import { constantOf, type Node, type Value } from "../../graph/value.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { scalar, Tensor } from "../../tensor/tensor.ts";
-import { bytesOf, type Cell } from "./memory.ts";
+import { bytesOf, type Cell, isCountable } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import type { Step } from "./step.ts";
 
@@ -28,12 +28,13 @@ export function blocksAlong({ shape, order }: Cell, axis: number): { outer: numb
 
 /**
  * Moves elements of any type, each from a place that is found once: by moving their numbers, counted from 1, as the operator
- * does. Where no number comes to stand, `filler` does.
+ * does; of more than 32 bits count, not at all. Where no number comes to stand, `filler` does.
  */
 export function byPlaces(node: Node, plan: Plan, filler?: Value): boolean {
   const [x, ...others] = node.inputs as [Value, ...(Value | undefined)[]];
   const settings = others.map((other) => (other === filler ? other && scalar(0, "int32") : constantOf(other)));
-  if (x.shape.includes(0) || others.some((other, index) => other && !settings[index])) return false;
+  if (x.shape.includes(0) || !isCountable(x.shape) || others.some((other, index) => other && !settings[index]))
+    return false;
   const source = plan.ordered(x, "plain");
   const numbers = new Int32Array(sizeOf(source.shape)).map((_, index) => index + 1);
   const [moved] = node.op.evaluate([new Tensor("int32", source.shape, numbers), ...settings], node.attributes);

@@ -13,7 +13,7 @@ import {
 import { StochasticPool } from "../../ops/stochastic-pool.ts";
 import { tapsOf } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
-import { bytesOf, type Cell, type Memory } from "./memory.ts";
+import { bytesOf, type Cell, isCountable, type Memory } from "./memory.ts";
 import type { View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import type { Step } from "./step.ts";
@@ -104,7 +104,7 @@ function count(plan: Plan, at: Cell, [batch, channels, ...spatial]: Shape, resul
 const maximum: Rule = (node, plan) => {
   const [x] = node.inputs as [Value];
   const [y, indices] = node.outputs as [Value, Value];
-  if (!isFloat32(x, y) || sizeOf(x.shape as Shape) >= 2 ** 31 || node.attributes.storage_order === 1) return false;
+  if (!isFloat32(x, y) || !isCountable(x.shape) || node.attributes.storage_order === 1) return false;
   const source = plan.ordered(x, "channelsLast");
   const at = largest(node, plan, source, y.shape as Shape);
   plan.workspaces.set(indices, { cell: at, node, precision: "float32" });
@@ -115,7 +115,7 @@ const maximum: Rule = (node, plan) => {
 
 const maximumGradient: Rule = (node, plan) => {
   const [x, g] = node.inputs as [Value, Value];
-  if (!isFloat32(x, g)) return false;
+  if (!isFloat32(x, g) || !isCountable(x.shape)) return false;
   const [source, gradient] = [plan.ordered(x, "channelsLast"), plan.ordered(g, "channelsLast")];
   const at = places(node, plan, x, source, g.shape as Shape);
   const result = plan.output(node, 0, "channelsLast");
@@ -133,7 +133,7 @@ const maximumGradient: Rule = (node, plan) => {
 
 const select: Rule = (node, plan) => {
   const [x, values] = node.inputs as [Value, Value];
-  if (!isFloat32(x, values, node.outputs[0])) return false;
+  if (!isFloat32(x, values, node.outputs[0]) || !isCountable(x.shape)) return false;
   const [source, taken] = [plan.ordered(x, "channelsLast"), plan.ordered(values, "channelsLast")];
   const at = places(node, plan, x, source, node.outputs[0]!.shape as Shape);
   choose(plan, taken, at, plan.output(node, 0, "channelsLast"));
