@@ -78,7 +78,9 @@ function even(x) {
 
 type Views = readonly (() => TypedArray)[];
 type Make = (views: Views, sums?: Float64Array) => () => void;
+/** Loops by their texts, those last asked for at the end: no more than so many, as programs come and go without end. */
 const made = new Map<string, Make>();
+const mostMade = 1000;
 
 /**
  * A loop from its text, in which `v0`, `v1` ... are the elements of these tensors and `sums` is room of its own. Each text is compiled by itself: one
@@ -89,7 +91,9 @@ export function compiled(memory: Memory, cells: readonly Cell[], text: string, s
   const views = cells.map((_, index) => `const v${index} = views[${index}]();`).join("\n");
   const source = `${called}\nreturn () => {\n${views}\n${text}\n};`;
   const make = made.get(key) ?? (new Function("views", "sums", source) as Make);
+  made.delete(key);
   made.set(key, make);
+  if (made.size > mostMade) made.delete(made.keys().next().value!);
   return make(
     cells.map((cell) => memory.view(cell)),
     sums,
