@@ -17,6 +17,15 @@ export interface ProgramOptions {
   readonly precision?: Stored;
   /** Takes the time of every step. */
   readonly clock?: Clock;
+  /** The variables before the last run of a program that this one takes over from, where there is a way back to them. */
+  readonly previous?: Tensors;
+  /** Whether a run did not count, so that none after it changes the variables. */
+  readonly halted?: boolean;
+}
+
+/** What a program that changes its variables hands to another for other lengths. */
+export interface State extends Pick<ProgramOptions, "previous" | "halted"> {
+  readonly variables: Tensors;
 }
 
 /** What is computed when: everything is made once, so that a run allocates nothing but what it gives back. */
@@ -40,7 +49,7 @@ export class NativeProgram {
     dnnl: Dnnl,
     graph: Graph,
     variables: Tensors,
-    { finite = [], precision = "float32", clock }: ProgramOptions = {},
+    { finite = [], precision = "float32", clock, previous, halted = false }: ProgramOptions = {},
   ) {
     this.#finite = finite;
     this.#clock = clock;
@@ -56,7 +65,13 @@ export class NativeProgram {
     this.#steps = value.steps;
     this.dispose = free;
     for (const { cell, tensor } of this.plan.constants) this.#set(cell, tensor);
+    if (previous) {
+      this.write(previous);
+      this.#memory.turn();
+    }
     this.write(variables);
+    this.#canRevert = previous !== undefined;
+    this.#halted = halted;
   }
 
   get bytes(): number {
@@ -119,6 +134,16 @@ export class NativeProgram {
       ...this.#unused,
       ...[...this.plan.variables].map(([name, cell]) => [name, this.#get(cell)] as const),
     ]);
+  }
+
+  /** What another program goes on from. Only of one that changes variables. */
+  state(): State {
+    const [variables, halted] = [this.read(), this.#halted];
+    if (!this.#canRevert) return { variables, halted };
+    this.#memory.turn();
+    const previous = this.read();
+    this.#memory.turn();
+    return { variables, previous, halted };
   }
 
   revert(): void {

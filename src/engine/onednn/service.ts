@@ -12,7 +12,7 @@ import { Clock, type RunTime } from "../profile.ts";
 import type { AboutAnswer, OpenRequest, PlainTensors, ReportAnswer, RunAnswer, RunRequest } from "../protocol.ts";
 import { dnnl, libraryFacts, useThreads } from "./library.ts";
 import { chosenPrecision, type Stored } from "./precision.ts";
-import { NativeProgram } from "./program.ts";
+import { NativeProgram, type State } from "./program.ts";
 
 /** A graph that may have dimensions by name, and a program for the lengths that it ran with last. */
 interface Held {
@@ -21,8 +21,8 @@ interface Held {
   readonly precision: Stored;
   readonly threads: number;
   readonly clock: Clock | undefined;
-  /** Until a program holds them, or for the next one. */
-  variables: ReadonlyMap<string, Tensor>;
+  /** Until a program holds it, or for the next one. */
+  state: State;
   native?: { readonly key: string; readonly program: NativeProgram } | undefined;
 }
 
@@ -72,12 +72,13 @@ function programFor(held: Held, feeds: PlainTensors): NativeProgram {
   const key = JSON.stringify(dimensions);
   if (held.native?.key === key) return held.native.program;
   const changes = held.graph.updates.length > 0;
-  if (held.native && changes) held.variables = held.native.program.read();
+  if (held.native && changes) held.state = held.native.program.state();
   discard(held);
-  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), held.variables, held);
+  const { variables, previous, halted } = held.state;
+  const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, { ...held, previous, halted });
   held.native = { key, program };
   // A program that changes its variables has them; of one that does not, another for other lengths may need them.
-  if (changes || Object.keys(dimensions).length === 0) held.variables = new Map();
+  if (changes || Object.keys(dimensions).length === 0) held.state = { variables: new Map() };
   return program;
 }
 
@@ -95,7 +96,7 @@ export const service = {
     const before = programs.get(program);
     if (before) discard(before);
     const graph = received(model, new Set(variables), updates);
-    const held: Held = { clock, threads, graph, finite, precision, variables: new Map() };
+    const held: Held = { clock, threads, graph, finite, precision, state: { variables: new Map() } };
     programs.set(program, held);
     // Where every length is known, variables are written to their places.
     if (graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"))) programFor(held, {});
@@ -109,19 +110,21 @@ export const service = {
 
   read({ program, names }: { program: number; names: readonly string[] }): PlainTensors {
     const held = heldOf(program);
-    const all = held.native?.program.read() ?? held.variables;
+    const all = held.native?.program.read() ?? held.state.variables;
     return plain(new Map(names.map((name) => [name, all.get(name)!])));
   },
 
   revert({ program }: { program: number }): void {
-    heldOf(program).native?.program.revert();
+    const held = heldOf(program);
+    if (held.native) held.native.program.revert();
+    else held.state = { ...held.state, variables: held.state.previous ?? held.state.variables, previous: undefined };
   },
 
   write({ program, variables }: { program: number; variables: PlainTensors }): void {
     const held = heldOf(program);
     const given = tensors(variables);
     if (held.native) held.native.program.write(given);
-    else held.variables = new Map([...held.variables, ...given]);
+    else held.state = { variables: new Map([...held.state.variables, ...given]) };
   },
 
   report({ program }: { program: number }): ReportAnswer {

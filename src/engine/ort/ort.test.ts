@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { engines } from "../../../test/check/engines.ts";
 import { closeEngines } from "../../../test/check/properties.ts";
 import { makeGraph } from "../../graph/graph.ts";
-import { inputValue, parameterValue, stateValue } from "../../graph/value.ts";
+import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
 import { lenet5 } from "../../models/lenet.ts";
 import { Model } from "../../models/model.ts";
 import { crossEntropy } from "../../nn/losses.ts";
@@ -37,8 +37,8 @@ async function lenetStep(engine: Engine) {
 }
 
 /** A counter that divides by its input, so that an input of 0 makes it infinite. */
-function counter() {
-  const by = inputValue("by", { dtype: "float32", shape: [] });
+function counter(shape: readonly Dimension[] = []) {
+  const by = inputValue("by", { dtype: "float32", shape });
   const count = stateValue("count", { dtype: "float32", shape: [] });
   const next = add(count, 1);
   return makeGraph([by], { loss: div(count, by) }, [{ variable: count, next }]);
@@ -62,6 +62,18 @@ describe.each([...engines, reference])("$name", (engine) => {
     await program.run({ by: scalar(0) });
     await program.run({ by: scalar(1) });
     expect((await program.read()).get("count")!.item()).toBe(2);
+    await program.dispose();
+  });
+
+  test("batches of other lengths neither save a condemned update nor lift the condemnation", async () => {
+    const program = await engine.compile(counter(["batch"]), new Map([["count", scalar(1)]]), { finite: ["loss"] });
+    const counted = async (batch: number, by: number) => {
+      await program.run({ by: full([batch], by) });
+      return (await program.read()).get("count")!.item();
+    };
+    expect([await counted(8, 1), await counted(8, 1), await counted(4, 0), await counted(8, 1)]).toEqual([2, 3, 2, 2]);
+    await program.write(new Map([["count", scalar(5)]]));
+    expect([await counted(8, 1), await counted(8, 0), await counted(4, 1)]).toEqual([6, 5, 5]);
     await program.dispose();
   });
 
