@@ -7,8 +7,8 @@ export function reportText({ engine, precision, elsewhere }: ProgramReport, verb
   const ran = `Ran on ${engine} in ${precision}.`;
   if (!verbose) return ran;
   const operators = Object.entries(elsewhere).sort(([, one], [, other]) => other - one);
-  if (operators.length === 0) return `${ran} Nothing ran elsewhere than in its own primitives.`;
+  if (operators.length === 0) return `${ran} Nothing ran elsewhere than in its own kernels.`;
   const count = operators.reduce((sum, [, each]) => sum + each, 0);
   const listed = operators.map(([name, each]) => (each === 1 ? name : `${name} ${each} times`)).join(", ");
-  return `${ran} Elsewhere than in its own primitives ran ${counted(count, "operator")}: ${listed}.`;
+  return `${ran} Elsewhere than in its own kernels ran ${counted(count, "operator")}: ${listed}.`;
 }

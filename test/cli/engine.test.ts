@@ -72,7 +72,7 @@ describe("a command runs on", () => {
     const { json } = await striate(...predicting, "--engine", "ort", "--verbose", "--json");
     expect(json).toMatchObject({ engine: "ort", precision: "float32", elsewhere: {} });
     const { said } = await striate(...predicting, "--engine", "ort", "--verbose");
-    expect(said).toMatch(/Ran on ort in float32\. Nothing ran elsewhere than in its own primitives\. $/);
+    expect(said).toMatch(/Ran on ort in float32\. Nothing ran elsewhere than in its own kernels\. $/);
   });
 
   test("oneDNN unless told otherwise, where its library is, else on ONNX Runtime", async () => {
