@@ -59,7 +59,10 @@ interface LrnAttributes {
 }
 
 /** How many channels before and after its own a neighbourhood of `size` holds. */
-export const reach = (size: number): readonly [number, number] => [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+export const reach = (size: number): readonly [number, number] => [
+  Math.floor((size - 1) / 2),
+  Math.ceil((size - 1) / 2),
+];
 
 /**
  * x / (bias + alpha / size * the sum of squares over the `size` channels about each)^beta (chapter, equation 1.13).
