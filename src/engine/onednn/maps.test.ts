@@ -14,14 +14,19 @@ import {
 } from "../../../test/check/cases/random-normalisation.ts";
 import { expectClose } from "../../../test/check/compare.ts";
 import { distinct } from "../../../test/check/draw.ts";
-import type { Graph } from "../../graph/graph.ts";
+import { type Graph, makeGraph } from "../../graph/graph.ts";
+import { apply } from "../../graph/op.ts";
 import { rewrite, withInputs } from "../../graph/rewrite.ts";
-import type { Node, Value } from "../../graph/value.ts";
+import { constant, inputValue, type Node, type Value } from "../../graph/value.ts";
 import { Concat, Pad } from "../../ops/core/arrange.ts";
 import { LRN } from "../../ops/local-normalisation.ts";
+import { GroupNormalization, InstanceNormalization } from "../../ops/normalisation.ts";
 import { AveragePool, MaxPool, MaxPoolSelect, maxPool } from "../../ops/pool.ts";
+import { full } from "../../tensor/tensor.ts";
 import { evaluateGraph } from "../reference.ts";
+import { rules } from "./kernels.ts";
 import { dnnl, missing, useThreads } from "./library.ts";
+import { Plan } from "./plan.ts";
 import { NativeProgram } from "./program.ts";
 
 /** The graph with its maps channels-last: as what pools windows of one element leaves them. */
@@ -91,6 +96,16 @@ const others: readonly OpCase[] = [
   ),
 ];
 
+/** More samples than the library is asked to normalise one by one. */
+const manySamples: readonly OpCase[] = [
+  row(InstanceNormalization, "of 70 samples", [moving([70, 4, 3, 2]), moving([4]), moving([4])]),
+  ...[1, 2].map((num_groups) =>
+    row(GroupNormalization, `of 70 samples in ${num_groups}`, [moving([70, 4, 3, 2]), moving([4]), moving([4])], {
+      attributes: { num_groups },
+    }),
+  ),
+];
+
 describe.skipIf(missing() !== undefined)("maps in both orders", () => {
   beforeAll(() => useThreads(1));
 
@@ -114,6 +129,12 @@ describe.skipIf(missing() !== undefined)("maps in both orders", () => {
       8,
       ["InstanceNormalization", "GroupNormalization", "LayerNormalization"],
     ],
+    [
+      "normalisation of many samples",
+      fc.constantFrom(...manySamples),
+      8,
+      ["InstanceNormalization", "GroupNormalization"],
+    ],
     ["normalisation by batch", randomBatchNormalisation, 8, ["BatchNormalization"]],
     ["normalisation by neighbours", randomLocalNormalisation, 15, ["LRN", "LpNormalization"]],
   ])("%s: the reference engine's numbers, by no operator's own loops", (_, cases, count, own) => {
@@ -121,5 +142,12 @@ describe.skipIf(missing() !== undefined)("maps in both orders", () => {
       fc.property(cases, (opCase) => checkOrders(opCase, own)),
       { seed: 1, numRuns: count },
     );
+  });
+
+  test("a million samples are normalised in one step", () => {
+    const [x, scale] = [inputValue("x", { dtype: "float32", shape: [1_000_000, 1, 1, 1] }), constant(full([1], 1))];
+    const y = apply(InstanceNormalization, [x, scale, scale])[0]!;
+    const { steps } = new Plan(dnnl(), makeGraph([x], { y }), rules, "float32");
+    expect(steps.map(({ kind }) => kind.operator)).toEqual(["InstanceNormalization"]);
   });
 });

@@ -1,4 +1,4 @@
-/** Normalisations of each sample by itself: by the library's layer and batch normalisation, a sample at a time, or our own. */
+/** Normalisations of each sample by itself: by the library's layer and batch normalisation, a few samples one at a time, or our own. */
 import type { Value } from "../../graph/value.ts";
 import { BatchNormalization } from "../../ops/batch-normalisation.ts";
 import { LpNormalization, LRN, reach } from "../../ops/local-normalisation.ts";
@@ -28,9 +28,9 @@ function bySample(
   given: boolean,
 ): void {
   const { source, result, scale, shift, mean, variance } = cells;
+  const primitive = plan.dnnl.normalisation({ source: formOf(sample(source, 0)), epsilon, relu: false, given });
   for (let index = 0; index < source.shape[0]!; index++) {
     const one = sample(source, index);
-    const primitive = plan.dnnl.normalisation({ source: formOf(one), epsilon, relu: false, given });
     const vector = (cell: Cell): Cell => ({ ...sample(cell, index), shape: [source.shape[1]!] });
     plan.run(primitive, [
       [argument.source, one],
@@ -64,6 +64,51 @@ function group(plan: Plan, mean: Cell, variance: Cell, groups: number): void {
   plan.step([mean, variance], run);
 }
 
+/** More samples than this are normalised in one loop of ours, not each with a step and memories of the library's. */
+const mostSamples = 64;
+
+/** Each group of channels of each sample by its own statistics. */
+function inLoop(
+  plan: Plan,
+  [source, scale, shift, result]: readonly [Cell, Cell, Cell, Cell],
+  epsilon: number,
+  groups: number,
+): void {
+  const [batch, channels, ...spatial] = source.shape as [number, number, ...number[]];
+  const [map, size] = [sizeOf(spatial), channels / groups];
+  const [groupOf, share] = [
+    Int32Array.from({ length: channels }, (_, channel) => Math.floor(channel / size)),
+    1 / (map * size),
+  ];
+  const run: Step["make"] = (memory) => {
+    const [from, factors, terms, to] = views([source, scale, shift, result], memory) as [View, View, View, View];
+    const [means, inverses] = [new Float64Array(groups), new Float64Array(groups)];
+    return () => {
+      const [data, factor, term, into] = [from(), factors(), terms(), to()];
+      for (let start = 0; start < batch * map * channels; start += map * channels) {
+        const end = start + map * channels;
+        means.fill(0);
+        inverses.fill(0);
+        for (let at = start; at < end; at += channels)
+          for (let channel = 0; channel < channels; channel++) means[groupOf[channel]!]! += data[at + channel]! * share;
+        for (let at = start; at < end; at += channels)
+          for (let channel = 0; channel < channels; channel++) {
+            const group = groupOf[channel]!;
+            inverses[group]! += (data[at + channel]! - means[group]!) ** 2 * share;
+          }
+        for (let group = 0; group < groups; group++) inverses[group] = 1 / Math.sqrt(inverses[group]! + epsilon);
+        for (let at = start; at < end; at += channels)
+          for (let channel = 0; channel < channels; channel++) {
+            const group = groupOf[channel]!;
+            const centred = (data[at + channel]! - means[group]!) * inverses[group]!;
+            into[at + channel] = centred * factor[channel]! + term[channel]!;
+          }
+      }
+    };
+  };
+  plan.step([source, scale, shift, result], run, { writes: [result], over: [source] });
+}
+
 const byGroup =
   (groupsOf: (channels: number, attributes: { num_groups: number }) => number): Rule =>
   (node, plan) => {
@@ -74,10 +119,14 @@ const byGroup =
     const [batch, channels] = source.shape as [number, number];
     const [scale, shift] = [plan.ordered(scales, "plain"), plan.ordered(shifts, "plain")];
     const result = plan.output(node, 0, "channelsLast");
+    const groups = groupsOf(channels, node.attributes as { num_groups: number });
+    if (batch > mostSamples) {
+      inLoop(plan, [source, scale, shift, result], epsilon, groups);
+      return true;
+    }
     const [mean, variance] = [0, 1].map(() => between(plan, scale, [batch, channels])) as [Cell, Cell];
     const cells = { source, result, scale, shift, mean, variance };
     bySample(plan, cells, epsilon, false);
-    const groups = groupsOf(channels, node.attributes as { num_groups: number });
     if (groups === channels) return true;
     group(plan, mean, variance, groups);
     bySample(plan, cells, epsilon, true);
