@@ -170,29 +170,26 @@ describe.skipIf(missing() !== undefined)("on oneDNN", () => {
     expect([...planOf(inputs, { y: f(inputs[0]!, inputs[1]!, inputs[2]!) }).looped.keys()]).toEqual([name]);
   });
 
-  test.each([16, 24, 30])(
-    "maps in blocks, %i channels, are summed and chosen from without what fills them up",
-    (channels) => {
-      const x = inputValue("x", { dtype: "float32", shape: [2, 16, 6, 6] });
-      const w = inputValue("w", { dtype: "float32", shape: [channels, 16, 3, 3] });
-      const y = core.relu(conv(x, w, undefined, { kernel_shape: [3, 3] }));
-      const chosen = core.where(core.greater(y, 1), cos(y), core.sub(y, 2));
-      const outputs = {
-        chosen,
-        all: reduceSum(chosen),
-        mean: reduceMean(y),
-        largest: reduceMax(core.sub(core.neg(y), 3)),
-        maps: reduceSum(y, { axes: [2, 3], keepDimensions: true }),
-        rows: reduceMean(y, { axes: [2, 3] }),
-      };
-      const graph = makeGraph([x, w], outputs);
-      const random = new Random(1, "blocks");
-      const feeds = new Map(
-        [x, w].map((input) => [input.source.name, drawn(random, input.shape as readonly number[])] as const),
-      );
-      const found = new NativeProgram(dnnl(), graph, new Map()).run(feeds);
-      for (const [name, tensor] of evaluateGraph(graph, feeds).outputs)
-        expectClose(name, found.get(name), tensor, { relative: 1e-5 });
-    },
-  );
+  test.each([16, 24, 30])("maps in blocks of %i channels are summed without what fills them up", (channels) => {
+    const x = inputValue("x", { dtype: "float32", shape: [2, 16, 6, 6] });
+    const w = inputValue("w", { dtype: "float32", shape: [channels, 16, 3, 3] });
+    const y = core.relu(conv(x, w, undefined, { kernel_shape: [3, 3] }));
+    const chosen = core.where(core.greater(y, 1), cos(y), core.sub(y, 2));
+    const outputs = {
+      chosen,
+      all: reduceSum(chosen),
+      mean: reduceMean(y),
+      largest: reduceMax(core.sub(core.neg(y), 3)),
+      maps: reduceSum(y, { axes: [2, 3], keepDimensions: true }),
+      rows: reduceMean(y, { axes: [2, 3] }),
+    };
+    const graph = makeGraph([x, w], outputs);
+    const random = new Random(1, "blocks");
+    const feeds = new Map(
+      [x, w].map((input) => [input.source.name, drawn(random, input.shape as readonly number[])] as const),
+    );
+    const found = new NativeProgram(dnnl(), graph, new Map()).run(feeds);
+    for (const [name, tensor] of evaluateGraph(graph, feeds).outputs)
+      expectClose(name, found.get(name), tensor, { relative: 1e-5 });
+  });
 });
