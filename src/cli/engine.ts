@@ -30,7 +30,7 @@ export const withRunOptions = (command: Command): Command =>
       new Option("--precision <name>", "of what is stored and multiplied (default: float32)").choices(precisions),
     )
     .option("--profile <file>", "say where time goes, and write a trace for chrome://tracing")
-    .option("--verbose", "say which operators ran elsewhere than in the engine's own primitives");
+    .option("--verbose", "say which operators ran elsewhere than in the engine's own kernels");
 
 /** The engine that the environment names, or else the fastest; where that is missing, people are told once. */
 export async function engineOfEnvironment(): Promise<Engine> {
