@@ -265,7 +265,12 @@ export class ThreadEngine implements Engine {
     // A second team of OpenMP threads, the calling thread's, would leave neither team a core to wait on.
     const settings = isNear ? { ...options, threads: 1 } : options;
     const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, settings);
-    await program.open(held, true);
+    try {
+      await program.open(held, true);
+    } catch (error) {
+      await program.dispose().catch(() => {});
+      throw error;
+    }
     return program;
   }
 

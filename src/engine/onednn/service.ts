@@ -99,7 +99,13 @@ export const service = {
     const held: Held = { clock, threads, graph, finite, precision, state: { variables: new Map() } };
     programs.set(program, held);
     // Where every length is known, variables are written to their places.
-    if (graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"))) programFor(held, {});
+    const isKnown = graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"));
+    try {
+      if (isKnown) programFor(held, {});
+    } catch (error) {
+      if (!before) programs.delete(program);
+      throw error;
+    }
   },
 
   run({ program, feeds, lent }: RunRequest): Moved {

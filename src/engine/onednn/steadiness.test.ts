@@ -11,15 +11,18 @@ import { Model } from "../../models/model.ts";
 import { crossEntropy } from "../../nn/losses.ts";
 import { sgd } from "../../nn/optimisers.ts";
 import { step, withLoss } from "../../nn/step.ts";
+import { encode } from "../../onnx/encode.ts";
 import { relu } from "../../ops/core/elementwise.ts";
 import { startWorker } from "../../platform/worker.ts";
 import { Random } from "../../tensor/random.ts";
 import { scalar, Tensor, tensor } from "../../tensor/tensor.ts";
+import type { OpenRequest } from "../protocol.ts";
 import { ThreadEngine } from "../thread.ts";
 import { dnnl, missing } from "./library.ts";
 import { lower } from "./lower.ts";
 import { onednn } from "./onednn.ts";
 import { NativeProgram } from "./program.ts";
+import { service } from "./service.ts";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -117,6 +120,24 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     expect(() => new NativeProgram(dnnl(), makeGraph([x], { y: relu(x) }), new Map())).toThrow(
       /oneDNN: found no .* of memory for a program; expected as much free/,
     );
+  });
+
+  test("a graph that cannot be opened is not kept", () => {
+    const x = inputValue("x", { dtype: "float32", shape: [2 ** 20, 2 ** 20] });
+    const program = -1;
+    const request: OpenRequest = {
+      program,
+      model: encode(makeGraph([x], { y: relu(x) })),
+      threads: 1,
+      variables: [],
+      updates: [],
+      outputs: ["y"],
+      finite: [],
+      precision: "float32",
+      profile: false,
+    };
+    expect(() => service.open(request)).toThrow("of memory for a program");
+    expect(() => service.report({ program })).toThrow("a program that was disposed of");
   });
 
   test("a thread that dies is an error that says so, and what it was asked for fails", async () => {
