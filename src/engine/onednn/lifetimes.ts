@@ -7,7 +7,7 @@ import type { Step } from "./step.ts";
 interface Course {
   readonly regions: readonly Region[];
   /** Steps that are made once, and those of every run. */
-  readonly prepared: readonly Step[];
+  readonly prepared: Step[];
   readonly steps: Step[];
   /** Of the steps, those that the outputs need: what they make is looked at when these are done. */
   readonly untilOutputs: number;
@@ -17,6 +17,26 @@ interface Course {
   /** Set once, with the constants. */
   readonly variables: ReadonlyMap<string, Cell>;
   readonly constants: readonly { readonly cell: Cell }[];
+}
+
+/**
+ * Takes out the steps that neither outputs nor variables need: those that were laid out for a kernel that then could not be.
+ * @returns how many of the steps that are left the outputs need
+ */
+export function withoutUnneeded({ regions, prepared, steps, untilOutputs, outputs }: Course): number {
+  const needed = new Set([...outputs.values()].map(({ region }) => region));
+  for (const region of regions) if (region.home === "next") needed.add(region);
+  const isNeeded = ({ touches, writes }: Step): boolean => {
+    if (!writes.some((region) => needed.has(region))) return false;
+    for (const region of touches) needed.add(region);
+    return true;
+  };
+  const left = (some: Step[]): Step[] => some.toReversed().filter(isNeeded).reverse();
+  const updating = left(steps.splice(untilOutputs));
+  const ofOutputs = left(steps.splice(0));
+  steps.push(...ofOutputs, ...updating);
+  prepared.push(...left(prepared.splice(0)));
+  return ofOutputs.length;
 }
 
 /**

@@ -2,13 +2,15 @@ import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, test } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { apply } from "../../graph/op.ts";
-import { type Dimension, inputValue, parameterValue, stateValue } from "../../graph/value.ts";
+import { type Dimension, inputValue, parameterValue, stateValue, type Value } from "../../graph/value.ts";
 import { conv } from "../../ops/conv.ts";
-import { add, mul, Relu, relu } from "../../ops/core/elementwise.ts";
+import { add, mul, Neg, neg, Relu, relu } from "../../ops/core/elementwise.ts";
 import { Reciprocal } from "../../ops/core/functions.ts";
 import { openLibrary } from "../../platform/native.ts";
 import { full, scalar } from "../../tensor/tensor.ts";
+import { Unimplemented } from "./dnnl.ts";
 import { dnnl, missing } from "./library.ts";
+import { pass } from "./loops.ts";
 import { onednn } from "./onednn.ts";
 import { Plan, type Rule } from "./plan.ts";
 import { NativeProgram } from "./program.ts";
@@ -74,6 +76,27 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     ).toEqual([30, 30, 30, 30]);
     program.run(new Map([["x", full([4], 5)]]));
     expect(program.read().get("count")!.item()).toBe(3);
+  });
+
+  test("what was laid out for a kernel that then could not be is not computed, but for what others take of it", () => {
+    const x = inputValue("x", { dtype: "float32", shape: [2, 3, 4, 4] });
+    const [y, z] = [relu(x), neg(x)];
+    const refused: Rule = (node, plan) => {
+      pass(plan, plan.output(node, 0, "plain"), [plan.ordered(x, "channelsLast")], { text: "x0 * 2" });
+      throw new Unimplemented();
+    };
+    const turned: Rule = (node, plan) => {
+      pass(plan, plan.output(node, 0, "plain"), [plan.ordered(x, "channelsLast")], { text: "-x0" });
+      return true;
+    };
+    const rules = new Map<object, Rule>([
+      [Relu, refused],
+      [Neg, turned],
+    ]);
+    const kindsOf = (outputs: Record<string, Value>) =>
+      new Plan(dnnl(), makeGraph([x], outputs), rules, "float32").steps.map(({ kind }) => kind.operator);
+    expect(kindsOf({ y })).toEqual(["Relu"]);
+    expect(kindsOf({ y, z })).toEqual(["Reorder", "Relu", "Neg"]);
   });
 
   test("what the library complains of names the operator and its shapes, when it is made and when it runs", () => {

@@ -7,7 +7,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { isForBlocks, isQuickInBlocks, takesOperands } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
-import { settle } from "./lifetimes.ts";
+import { settle, withoutUnneeded } from "./lifetimes.ts";
 import { evaluated, pass } from "./loops.ts";
 import {
   bytesOf,
@@ -129,6 +129,7 @@ export class Plan {
     const seen = new Set(ofOutputs);
     for (const node of nodesOf(graph)) if (!seen.has(node)) visit(node);
     for (const { variable, next } of graph.updates) this.#update(variable.source.name, next);
+    this.untilOutputs = withoutUnneeded(this);
     settle(this, this.#changing.size > 0);
   }
 
@@ -138,7 +139,7 @@ export class Plan {
     const wanted: Stored[] = this.#halves?.nodes.has(node) ? ["bfloat16", "float32"] : ["float32"];
     const isDone = wanted.some((precision) => {
       this.precision = precision;
-      return byRule(rule, node, this);
+      return this.#label.tried(() => byRule(rule, node, this));
     });
     this.precision = before;
     return isDone;

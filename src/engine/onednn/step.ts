@@ -76,6 +76,14 @@ export class Label {
     return made;
   }
 
+  /** What a body that lays out nothing in the end took is there again. */
+  tried(body: () => boolean): boolean {
+    const kind = this.#kind;
+    const isDone = body();
+    if (!isDone) this.#kind = kind;
+    return isDone;
+  }
+
   /** A variable that takes its next value. */
   update(name: string): void {
     this.#kind = { operator: "update", scope: name, macs: 0 };
