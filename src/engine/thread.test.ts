@@ -1,5 +1,6 @@
 /** The near end of an engine in a thread, with stand-ins for what is at the far one. */
 import { describe, expect, test, vi } from "vitest";
+import { StriateError } from "../errors.ts";
 import { makeGraph } from "../graph/graph.ts";
 import { inputValue } from "../graph/value.ts";
 import { relu } from "../ops/core/elementwise.ts";
@@ -32,5 +33,49 @@ describe("an engine in a thread", () => {
     const engine = engineOf({ start: () => near({ ...idle, open, dispose }) });
     await expect(engine.compile(graph, new Map())).rejects.toThrow("a graph that it refuses (refused)");
     expect(dispose.mock.calls).toEqual([[{ program: 0 }]]);
+  });
+
+  test("asks again what it is where its thread failed, and once where something is missing", async () => {
+    const failures = [new Error("the thread stopped"), new StriateError({ subject: "stand-in", found: "no library" })];
+    const start = vi.fn(() => {
+      const failure = failures.shift();
+      const about = () => {
+        if (failure) throw failure;
+        return { version: "1" };
+      };
+      return near({ ...idle, about });
+    });
+    const engine = engineOf({ start });
+    expect((await engine.about()).missing).toEqual({ found: "the thread stopped" });
+    expect((await engine.about()).missing).toEqual({ found: "no library" });
+    expect((await engine.about()).missing).toEqual({ found: "no library" });
+    expect(start).toHaveBeenCalledTimes(2);
+  });
+
+  test("tries again to start in the calling thread where it could not", async () => {
+    const start = vi.fn(async () => near(idle)).mockRejectedValueOnce(new Error("no such module"));
+    const engine = engineOf({ near: { fits: () => true, start } });
+    await expect(engine.compile(graph, new Map())).rejects.toThrow("no such module");
+    await engine.compile(graph, new Map());
+    await engine.compile(graph, new Map());
+    expect(start).toHaveBeenCalledTimes(2);
+    await engine.close();
+  });
+
+  test("starts anew while it is still closing", async () => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const start = vi.fn(() => near({ ...idle, close: () => released }));
+    const ask = vi.fn(async () => {});
+    const engine = engineOf({ start, ask });
+    await engine.compile(graph, new Map());
+    const closing = engine.close();
+    const program = await engine.compile(graph, new Map());
+    release();
+    await closing;
+    await program.dispose();
+    expect([start.mock.calls.length, ask.mock.calls.length]).toEqual([2, 2]);
   });
 });

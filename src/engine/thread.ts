@@ -235,6 +235,8 @@ export class ThreadEngine implements Engine {
       return { name, title, precisions, ...answer };
     } catch (error) {
       await this.close();
+      // What is missing stays so in this process; a thread that failed may start another time.
+      if (!(error instanceof StriateError)) this.#facts = undefined;
       const { found, mend } = error instanceof StriateError ? error.complaint : { found: (error as Error).message };
       return { name, title, precisions, missing: { found, mend } };
     }
@@ -243,7 +245,11 @@ export class ThreadEngine implements Engine {
   async #peer(isNear: boolean): Promise<Peer> {
     if (isNear) {
       this.#near ??= this.#far.near!.start();
-      return this.#near;
+      const near = this.#near;
+      near.catch(() => {
+        if (this.#near === near) this.#near = undefined;
+      });
+      return near;
     }
     const worker = this.#thread();
     this.#asked ??= this.#far.ask?.(worker);
@@ -275,13 +281,15 @@ export class ThreadEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    const peers = [this.#worker, await this.#near];
+    const [worker, near] = [this.#worker, this.#near];
     this.#worker = undefined;
     this.#near = undefined;
     this.#asked = undefined;
-    for (const peer of peers) {
-      await peer?.call("close", undefined).catch(() => {});
-      await peer?.stop();
-    }
+    await Promise.all([closed(worker), near?.then(closed, () => {})]);
   }
+}
+
+async function closed(peer: Peer | undefined): Promise<void> {
+  await peer?.call("close", undefined).catch(() => {});
+  await peer?.stop();
 }
