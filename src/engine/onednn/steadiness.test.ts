@@ -103,6 +103,19 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     await program.dispose();
   });
 
+  test("timers fire while a small program runs again and again", async () => {
+    const x = inputValue("x", { dtype: "float32", shape: [4] });
+    const program = await onednn.compile(makeGraph([x], { y: relu(x) }), new Map());
+    const feeds = { x: tensor([1, -1, 2, -2]) };
+    let fired = 0;
+    const timer = setInterval(() => fired++, 1);
+    const start = performance.now();
+    while (performance.now() - start < 200) await program.run(feeds);
+    clearInterval(timer);
+    expect(fired).toBeGreaterThan(2);
+    await program.dispose();
+  });
+
   test("more memory than may be taken is refused before anything is allocated", async () => {
     const { graph, variables } = trained(8);
     const arrayBuffers = process.memoryUsage().arrayBuffers;
