@@ -103,7 +103,7 @@ export interface ProgramReport {
   readonly engine: string;
   /** In which numbers it computed. */
   readonly precision: "float64" | Exclude<Precision, "auto">;
-  /** The operators that ran elsewhere than in the engine's own primitives, with how many of each, in the last run. */
+  /** The operators that ran elsewhere than in the engine's own kernels, with how many of each, in the last run. */
   readonly elsewhere: Readonly<Record<string, number>>;
 }
 
