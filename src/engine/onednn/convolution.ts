@@ -1,4 +1,4 @@
-/** Convolution and its gradients by the library's: activations channels-last, weights in whichever form it asks for. */
+/** Convolution and its gradients by the library's: activations channels-last or in blocks, weights in whichever form it asks for. */
 import { constantOf, type Node, type Value } from "../../graph/value.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
 import { ReduceSum } from "../../ops/core/reduce.ts";

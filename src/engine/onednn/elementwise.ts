@@ -1,11 +1,12 @@
 /** Functions of every element, of one operand or of two that broadcast. */
-import { constantOf, type Value } from "../../graph/value.ts";
-import { Clip, ClipGradient } from "../../ops/activation.ts";
+import type { Value } from "../../graph/value.ts";
+import { ClipGradient } from "../../ops/activation.ts";
 import { Add, Div, Exp, Mul, Neg, Relu, Sigmoid, Sqrt, Sub, Tanh, TanhGradient } from "../../ops/core/elementwise.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { argument, type Binary, type Elementwise } from "./dnnl.ts";
 import { type Cell, formOf, isGapless, type Order } from "./memory.ts";
 import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
+import { limitsOf } from "./recognise.ts";
 
 /** Elementwise functions of one operand: the library's, with its two numbers. */
 export const unary =
@@ -36,7 +37,7 @@ const pairwise =
     const isPart = !isFull(second) && sizeOf(second.shape as Shape) > 1;
     // Version 2 errs in parts where the last block is filled up.
     const isWhole = !isPart || isGapless({ order: "blocked", shape });
-    const left = (isWhole ? plan.anywhere : plan.cell).call(plan, first, plan.precision);
+    const left = isWhole ? plan.anywhere(first, plan.precision) : plan.cell(first, plan.precision);
     const order: Order = left.order;
     const full = isFull(second) && plan.ordered(second, order, plan.precision);
     // A number for each map: the library reads it in blocks where it writes in blocks.
@@ -71,24 +72,10 @@ const gradient =
     return true;
   };
 
-/** The limits of clipping, where they are known. */
-function limitsOf(lowest: Value | undefined, highest: Value | undefined): [number, number] | undefined {
-  if ((lowest && !constantOf(lowest)) || (highest && !constantOf(highest))) return undefined;
-  const [low, high] = [constantOf(lowest)?.item() ?? -largest, constantOf(highest)?.item() ?? largest];
-  return low < high ? [low, high] : undefined;
-}
-
-const largest = 3.4028234663852886e38;
-
-const clip: Rule = (node, plan) => {
-  const limits = limitsOf(node.inputs[1], node.inputs[2]);
-  return limits !== undefined && unary("clip", ...limits)(node, plan);
-};
-
 /** The library's gradient is 0 on the lower limit, where ours passes: its limit is the number below. */
 const clipGradient: Rule = (node, plan) => {
   const [x, g, lowest, highest] = node.inputs as [Value, Value, Value?, Value?];
-  const limits = limitsOf(lowest, highest);
+  const limits = limitsOf([lowest, highest]);
   if (!isFloat32(x, g) || !limits) return false;
   const source = widened(plan.anywhere(x, plan.precision));
   const ofResult = widened(plan.ordered(g, source.order, plan.precision));
@@ -116,7 +103,6 @@ function numberBelow(value: number): number {
 export const reluGradient = gradient("relu");
 
 export const elementwiseRules: Rules = [
-  [Clip, clip],
   [ClipGradient, clipGradient],
   [Relu, unary("relu")],
   [Tanh, unary("tanh")],

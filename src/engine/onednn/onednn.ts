@@ -1,4 +1,4 @@
-/** The native engine: oneDNN, where the library is installed, in a thread of its own. */
+/** The native engine: oneDNN, where the library is installed, in a thread of its own or, for little work, in the calling one. */
 import type { Engine } from "../engine.ts";
 import { ThreadEngine } from "../thread.ts";
 import { lower } from "./lower.ts";

@@ -85,17 +85,23 @@ const single = new Map<object, (attributes: Attributes) => Omit<Known, "of">>([
 /** Those whose operators stay: the library's e^x - 1 loses its digits near 0; sigmoid's is known as it is. */
 const isKept = (name: Name): boolean => name === "elu" || name === "logistic";
 
-/** Numbers between limits that are known; its gradient is an operator already. */
-function clipOf({ inputs, op, attributes }: Node): Known | undefined {
-  const limits = inputs.slice(1);
-  if (op !== (activation.Clip as object) || limits.some((limit) => limit && !constantOf(limit))) return undefined;
-  const [lowest, highest] = limits.map((limit) => constantOf(limit)?.item());
-  const numbers = { alpha: lowest ?? -largest, beta: highest ?? largest };
-  const of = (x: Value) => apply(op, [x, ...limits], attributes)[0]!;
-  return numbers.alpha < numbers.beta ? { name: "clip", of, ...numbers } : undefined;
+/** The largest number in single precision. */
+const largest = 3.4028234663852886e38;
+
+/** The limits of clipping, the lower and the upper one, where they are known and leave something between them. */
+export function limitsOf(limits: readonly (Value | undefined)[]): readonly [number, number] | undefined {
+  if (limits.some((limit) => limit && !constantOf(limit))) return undefined;
+  const [low = -largest, high = largest] = limits.map((limit) => constantOf(limit)?.item());
+  return low < high ? [low, high] : undefined;
 }
 
-const largest = 3.4028234663852886e38;
+/** Numbers between limits that are known; its gradient is an operator already. */
+function clipOf({ inputs: [, ...limits], op, attributes }: Node): Known | undefined {
+  const known = op === (activation.Clip as object) && limitsOf(limits);
+  if (!known) return undefined;
+  const of = (x: Value) => apply(op, [x, ...limits], attributes)[0]!;
+  return { name: "clip", of, alpha: known[0], beta: known[1] };
+}
 
 type Bound = ReadonlyMap<Value, Value>;
 
