@@ -7,7 +7,7 @@ import type { Region } from "../src/engine/onednn/memory.ts";
 import { aligned, mostAtOnce } from "../src/engine/onednn/places.ts";
 import { NativeProgram } from "../src/engine/onednn/program.ts";
 import { bind } from "../src/graph/rewrite.ts";
-import { crossEntropy, load, sgd, step, training, withLoss } from "../src/index.ts";
+import { crossEntropy, load, sgd, step, type Tensor, training, withLoss } from "../src/index.ts";
 import { coreCount } from "../src/platform/worker.ts";
 import type { PartResult } from "./measure.ts";
 import { exported, type Network, networks, predicted } from "./networks/catalog.ts";
@@ -31,8 +31,11 @@ function torch(network: Network, work: Work, batch: number, layout: (typeof layo
 async function ours(network: Network, work: Work, batch: number): Promise<{ taken: number; least: number }> {
   const { graph } = await load(exported(network).file);
   const whole =
-    work === "training" ? step(withLoss(training(graph), crossEntropy), sgd({ momentum: 0.9 })).graph : graph;
-  const program = new NativeProgram(dnnl(), lower(bind(whole, { batch })), new Map());
+    work === "training"
+      ? step(withLoss(training(graph), crossEntropy), sgd({ momentum: 0.9 }))
+      : { graph, state: new Map<string, Tensor>() };
+  const irreversible = [...whole.state.keys()];
+  const program = new NativeProgram(dnnl(), lower(bind(whole.graph, { batch })), new Map(), { irreversible });
   const { regions, prepared, untilOutputs } = program.plan;
   const of = (...homes: readonly Region["home"][]) => regions.filter(({ home, over }) => homes.includes(home) && !over);
   const sum = (some: readonly Region[]) => some.reduce((bytes, region) => bytes + aligned(region.bytes), 0);
@@ -44,7 +47,7 @@ async function ours(network: Network, work: Work, batch: number): Promise<{ take
     last: prepared.length + untilOutputs - 1,
     offset: 0,
   };
-  const least = sum(of("kept", "now")) + mostAtOnce([...of("arena", "next"), before]);
+  const least = sum(of("kept", "only", "now")) + mostAtOnce([...of("arena", "next"), before]);
   program.dispose();
   return { taken: program.bytes, least };
 }

@@ -74,6 +74,7 @@ async function trains(setting: Setting, side: "onednn" | "ort"): Promise<Stepper
   const program = await engines[side].compile(graph, new Map([...model.variables, ...state]), {
     dimensions: { batch: setting.batch },
     finite: ["loss"],
+    irreversible: [...state.keys()],
     threads: coreCount(),
     precision: setting.precision,
   });

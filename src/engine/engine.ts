@@ -23,6 +23,11 @@ export interface CompileOptions {
    * before the run before it (a loss that is NaN condemns the update that led to it), and no later run changes them.
    */
   readonly finite?: readonly string[];
+  /**
+   * Variables that are never taken back, so that their earlier values need not be kept: an optimiser's moments, which
+   * nothing asks for once its run does not count.
+   */
+  readonly irreversible?: readonly string[];
   /** Threads for the arithmetic; as many as there are cores by default. */
   readonly threads?: number;
   /**
@@ -122,7 +127,10 @@ export interface Program {
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Tensors>;
   /** The variables as they are now, or those of the names given. */
   read(names?: readonly string[]): Promise<Map<string, Tensor>>;
-  /** Makes the variables what they were before the last run. */
+  /**
+   * Makes the variables, but those that are irreversible, what they were before the last run that changed them. It takes
+   * back one run: another time, or after a run that did not count or variables that were written, it changes nothing.
+   */
   revert(): Promise<void>;
   /** Replaces variables: those before the last run are forgotten. */
   write(variables: Tensors): Promise<void>;

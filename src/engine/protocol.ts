@@ -27,6 +27,7 @@ export interface OpenRequest {
   readonly updates: readonly string[];
   readonly outputs: readonly string[];
   readonly finite: readonly string[];
+  readonly irreversible: readonly string[];
   readonly precision: Precision;
   readonly profile: boolean;
 }

@@ -75,8 +75,10 @@ export function evaluateGraph(
 class ReferenceProgram implements Program {
   readonly #graph: Graph;
   readonly #finite: readonly string[];
+  readonly #irreversible: ReadonlySet<string>;
   #variables: Map<string, Tensor>;
-  #previous: Map<string, Tensor>;
+  /** What can be taken back: variables before the last run. */
+  #previous: Tensors = new Map();
   readonly #memory: MemoryGuard;
   readonly #clock?: Clock;
   #halted = false;
@@ -86,8 +88,8 @@ class ReferenceProgram implements Program {
     this.#graph = options.dimensions ? bind(graph, options.dimensions) : graph;
     this.#memory = new MemoryGuard(this.#graph, memoryLimit(options));
     this.#finite = options.finite ?? [];
+    this.#irreversible = new Set(options.irreversible);
     this.#variables = new Map([...checkVariables(graph, variables)].map(([name, tensor]) => [name, widen(tensor)]));
-    this.#previous = this.#variables;
     if (options.profile) this.#clock = new Clock();
   }
 
@@ -100,9 +102,9 @@ class ReferenceProgram implements Program {
     this.#clock?.end();
     if (!this.#halted) {
       this.#halted = !this.#finite.every((name) => outputs.get(name)!.toArray().every(Number.isFinite));
-      const next = this.#halted ? this.#previous : new Map([...this.#variables, ...updates]);
-      this.#previous = this.#variables;
-      this.#variables = next;
+      if (!this.#halted)
+        this.#previous = new Map([...this.#variables].filter(([name]) => !this.#irreversible.has(name)));
+      this.#variables = new Map([...this.#variables, ...(this.#halted ? this.#previous : updates)]);
     }
     return outputs;
   }
@@ -112,7 +114,7 @@ class ReferenceProgram implements Program {
   }
 
   async revert(): Promise<void> {
-    this.#variables = this.#previous;
+    this.#variables = new Map([...this.#variables, ...this.#previous]);
   }
 
   async write(variables: Tensors): Promise<void> {
@@ -121,7 +123,7 @@ class ReferenceProgram implements Program {
       ...this.#variables,
       ...[...variables].map(([name, tensor]) => [name, widen(tensor)] as const),
     ]);
-    this.#previous = this.#variables;
+    this.#previous = new Map();
     this.#halted = false;
   }
 

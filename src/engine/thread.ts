@@ -106,6 +106,7 @@ class ThreadProgram implements Program {
       updates: this.#graph.updates.map(({ variable }) => variable.source.name),
       outputs: [...this.#graph.outputs.keys()],
       finite: this.#options.finite ?? [],
+      irreversible: this.#options.irreversible ?? [],
       profile: this.#options.profile ?? false,
       precision: this.#options.precision ?? "float32",
     };

@@ -149,7 +149,9 @@ async function train(
   const averages = averaged?.state ?? new Map<string, Tensor>();
   const variables = new Map([...model.variables, ...stepped.state, ...averages]);
   const engine = await chooseEngine(options.engine);
-  const program = hold(await engine.compile(graph, variables, { dimensions, finite: ["loss"], precision, memory }));
+  const irreversible = [...stepped.state.keys()];
+  const settings = { dimensions, finite: ["loss"], irreversible, precision, memory };
+  const program = hold(await engine.compile(graph, variables, settings));
   const evaluator = validation && hold(await Evaluator.compile(model, { loss, engine, precision, memory }));
   const [input, prediction] = namesOf(model);
   const perEpoch = batchCount(data.count, { size: batchSize, lastPartial });

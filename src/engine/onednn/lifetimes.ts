@@ -25,7 +25,7 @@ interface Course {
  */
 export function withoutUnneeded({ regions, prepared, steps, untilOutputs, outputs }: Course): number {
   const needed = new Set([...outputs.values()].map(({ region }) => region));
-  for (const region of regions) if (region.home === "next") needed.add(region);
+  for (const region of regions) if (region.home === "next" || region.home === "only") needed.add(region);
   const isNeeded = ({ touches, writes }: Step): boolean => {
     if (!writes.some((region) => needed.has(region))) return false;
     for (const region of touches) needed.add(region);

@@ -24,8 +24,11 @@ const filledUp = ([batch, channels, ...spatial]: Shape): Shape => [
   ...spatial,
 ];
 
-/** For how long bytes are needed: for good, from step to step, or as a variable's value now or after the run. */
-export type Home = "kept" | "arena" | "now" | "next";
+/**
+ * For how long bytes are needed: for good, from step to step, as a variable's value now or after the run, or as that of a
+ * variable whose next value is written over it.
+ */
+export type Home = "kept" | "arena" | "now" | "next" | "only";
 
 /** Bytes that are placed together. */
 export interface Region {
@@ -117,7 +120,8 @@ export const bytesOf = (dtype: DType, shape: Shape, precision: Stored = "float32
   (precision === "bfloat16" ? 2 : dtypes[dtype].array.BYTES_PER_ELEMENT) * sizeOf(shape);
 
 /**
- * The block of memory: what is kept, two generations of variables which change roles, and the arena. Until it is written,
+ * The block of memory: what is kept, two generations of variables which change roles (but for those that have one place
+ * only), and the arena. Until it is written,
  * the generation to come is part of the arena too.
  */
 export class Memory {
@@ -136,13 +140,13 @@ export class Memory {
   /** @param from the first step at which the generation before the present one is no longer needed */
   constructor(dnnl: Dnnl, regions: readonly Region[], from: number) {
     this.#dnnl = dnnl;
-    const of = (home: Home) => regions.filter((region) => region.home === home);
-    this.#start = inRow(of("kept"), 0);
+    const of = (home: Home) => regions.filter((region) => region.home === home && !region.over);
+    this.#start = inRow([...of("kept"), ...of("only")], 0);
     this.#generation = inRow(of("now"), 0);
     const places = new Map(of("now").map(({ variable, offset }) => [variable, offset]));
     for (const region of of("next")) region.offset = places.get(region.variable)!;
     const ahead = { bytes: this.#generation, regions: of("next"), from };
-    const arena = of("arena").filter(({ over, last }) => !over && last >= 0);
+    const arena = of("arena").filter(({ last }) => last >= 0);
     this.bytes = this.#start + this.#generation + arrange(arena, ahead);
     this.#buffer = allocated(this.bytes + alignment);
     const address = dnnl.addressOf(this.#buffer);
@@ -153,7 +157,7 @@ export class Memory {
   /** Where a region is in even and in odd runs. */
   #places({ home, over, offset }: Region): readonly [number, number] {
     if (over) return this.#places(over);
-    if (home === "kept") return [offset, offset];
+    if (home === "kept" || home === "only") return [offset, offset];
     const [one, other] = [this.#start + offset, this.#start + this.#generation + offset];
     if (home === "now") return [one, other];
     return offset < this.#generation ? [other, one] : [other, other];

@@ -22,6 +22,7 @@ import {
 } from "./memory.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
 import { Label, located, type Step, type StepOptions, underneath, written } from "./step.ts";
+import { bring, nextOf } from "./updates.ts";
 
 /** Lays out the steps of a node; false where it does not know how. */
 export type Rule = (node: Node, plan: Plan) => boolean;
@@ -73,7 +74,13 @@ export class Plan {
   /** Lays out a node before its turn: what it takes must be there. */
   readonly early: (node: Node) => void;
 
-  constructor(dnnl: Dnnl, graph: Graph, rules: ReadonlyMap<object, Rule>, precision: Stored) {
+  constructor(
+    dnnl: Dnnl,
+    graph: Graph,
+    rules: ReadonlyMap<object, Rule>,
+    precision: Stored,
+    irreversible: ReadonlySet<string> = new Set(),
+  ) {
     this.dnnl = dnnl;
     this.#isBlocked = precision === "float32" && isQuickInBlocks(graph);
     this.#halves = precision === "bfloat16" ? halvesOf(graph) : undefined;
@@ -83,7 +90,8 @@ export class Plan {
     for (const input of graph.inputs) this.inputs.set(input.source.name, this.#leaf(input, "kept"));
     for (const variable of variablesOf(graph)) {
       const { name } = variable.source;
-      this.variables.set(name, this.#leaf(variable, this.#changing.has(name) ? "now" : "kept", name));
+      const home = !this.#changing.has(name) ? "kept" : irreversible.has(name) ? "only" : "now";
+      this.variables.set(name, this.#leaf(variable, home, name));
     }
     const chains = chainsOf(graph, (head) => !this.#isBlocked || takesOperands(head));
     const inChains = new Set([...chains.values()].flatMap(({ head, rest }) => [head, ...rest]));
@@ -128,7 +136,14 @@ export class Plan {
     this.untilOutputs = this.steps.length;
     const seen = new Set(ofOutputs);
     for (const node of nodesOf(graph)) if (!seen.has(node)) visit(node);
-    for (const { variable, next } of graph.updates) this.#update(variable.source.name, next);
+    const laid = graph.updates.map(({ variable: { source }, next }) => {
+      this.#label.update(source.name);
+      return [source.name, nextOf(this, next)] as const;
+    });
+    for (const [name, next] of laid) {
+      this.#label.update(name);
+      bring(this, name, next);
+    }
     this.untilOutputs = withoutUnneeded(this);
     settle(this, this.#changing.size > 0);
   }
@@ -353,29 +368,6 @@ export class Plan {
     const [touches, written, under] = [cells, writes, over].map((each) => each.map(({ region }) => region));
     const step: Step = { kind: this.#label.take(), touches: touches!, writes: written!, over: under!, make };
     (prepared || this.isPreparing ? this.prepared : this.steps).push(step);
-  }
-
-  /** Brings a variable's next value to where it is looked for in the next run. */
-  #update(name: string, next: Value): void {
-    this.#label.update(name);
-    const now = this.variables.get(name)!;
-    const source = this.ordered(next, "plain");
-    if (this.#canBecome(source, now.region.bytes)) {
-      Object.assign(source.region, { home: "next", variable: name });
-      return;
-    }
-    const target: Cell = { ...now, region: this.region(now.region.bytes, "next", name) };
-    const copy: Step["make"] = (memory) => {
-      const [from, to] = [memory.view(source), memory.view(target)];
-      return () => (to() as Float32Array).set(from() as Float32Array);
-    };
-    this.step([source, target], copy, { writes: [target] });
-  }
-
-  /** Whether a tensor is made after the outputs (whose numbers may yet condemn it) and has its place to itself. */
-  #canBecome({ region, start = 0, description }: Cell, bytes: number): boolean {
-    const isEarly = this.steps.slice(0, this.untilOutputs).some(({ touches }) => touches.includes(region));
-    return region.home === "arena" && start === 0 && !description && region.bytes === bytes && !isEarly;
   }
 }
 

@@ -14,6 +14,8 @@ import { withActivations } from "./recognise.ts";
 export interface ProgramOptions {
   /** Outputs that must be finite numbers for a run to count. */
   readonly finite?: readonly string[];
+  /** Variables that are never taken back. */
+  readonly irreversible?: readonly string[];
   readonly precision?: Stored;
   /** Takes the time of every step. */
   readonly clock?: Clock;
@@ -49,12 +51,12 @@ export class NativeProgram {
     dnnl: Dnnl,
     graph: Graph,
     variables: Tensors,
-    { finite = [], precision = "float32", clock, previous, halted = false }: ProgramOptions = {},
+    { finite = [], irreversible, precision = "float32", clock, previous, halted = false }: ProgramOptions = {},
   ) {
     this.#finite = finite;
     this.#clock = clock;
     const { value, free } = dnnl.owned(() => {
-      const plan = new Plan(dnnl, withActivations(padWithin(graph)), rules, precision);
+      const plan = new Plan(dnnl, withActivations(padWithin(graph)), rules, precision, new Set(irreversible));
       const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
       const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
       return { plan, memory, prepare: prepare!, steps: steps! };

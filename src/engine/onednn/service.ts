@@ -18,6 +18,7 @@ import { NativeProgram, type State } from "./program.ts";
 interface Held {
   readonly graph: Graph;
   readonly finite: readonly string[];
+  readonly irreversible: readonly string[];
   readonly precision: Stored;
   readonly threads: number;
   readonly clock: Clock | undefined;
@@ -90,13 +91,14 @@ function discard(held: Held): void {
 export const service = {
   about: (): AboutAnswer => ({ auto: chosenPrecision(dnnl(), "auto"), ...libraryFacts() }),
 
-  open({ program, model, variables, updates, finite, threads, profile, precision: asked }: OpenRequest): void {
+  open({ program, model, variables, updates, threads, profile, precision: asked, ...rest }: OpenRequest): void {
     const precision = chosenPrecision(dnnl(), asked);
     const clock = profile ? new Clock() : undefined;
     const before = programs.get(program);
     if (before) discard(before);
     const graph = received(model, new Set(variables), updates);
-    const held: Held = { clock, threads, graph, finite, precision, state: { variables: new Map() } };
+    const { finite, irreversible } = rest;
+    const held: Held = { clock, threads, graph, finite, irreversible, precision, state: { variables: new Map() } };
     programs.set(program, held);
     // Where every length is known, variables are written to their places.
     const isKnown = graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"));

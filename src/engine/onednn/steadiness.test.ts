@@ -146,6 +146,7 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
       updates: [],
       outputs: ["y"],
       finite: [],
+      irreversible: [],
       precision: "float32",
       profile: false,
     };

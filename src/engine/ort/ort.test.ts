@@ -86,12 +86,51 @@ describe.each([...engines, reference])("$name", (engine) => {
     await program.dispose();
   });
 
-  test("revert takes back the last run; names and shapes are checked", async () => {
-    const program = await engine.compile(counter(), new Map([["count", scalar(5)]]));
-    await program.run({ by: scalar(1) });
-    await program.run({ by: scalar(1) });
+  test("revert takes back the last run, and only that; after a run that did not count it changes nothing", async () => {
+    const program = await engine.compile(counter(), new Map([["count", scalar(5)]]), { finite: ["loss"] });
+    const counted = async () => (await program.read(["count"])).get("count")!.item();
+    const seen: number[] = [];
+    for (const by of [1, 1]) await program.run({ by: scalar(by) });
+    for (let times = 0; times < 2; times++) {
+      await program.revert();
+      seen.push(await counted());
+    }
+    for (const by of [1, 1, 0]) await program.run({ by: scalar(by) });
+    seen.push(await counted());
     await program.revert();
-    expect((await program.read(["count"])).get("count")!.item()).toBe(6);
+    seen.push(await counted());
+    await program.write(new Map([["count", scalar(1)]]));
+    await program.revert();
+    expect([...seen, await counted()]).toEqual([6, 6, 7, 7, 1]);
+    await program.dispose();
+  });
+
+  test("irreversible variables are taken back neither by revert nor by a run that does not count", async () => {
+    const by = inputValue("by", { dtype: "float32", shape: [] });
+    const [weight, moment] = ["weight", "moment"].map((name) => stateValue(name, { dtype: "float32", shape: [] }));
+    const next = add(mul(moment!, 2), 1);
+    const graph = makeGraph([by], { loss: div(weight!, by) }, [
+      { variable: moment!, next },
+      { variable: weight!, next: add(weight!, next) },
+    ]);
+    const first = new Map(["weight", "moment"].map((name) => [name, scalar(1)]));
+    const program = await engine.compile(graph, first, { finite: ["loss"], irreversible: ["moment"] });
+    const read = async () => [...(await program.read(["weight", "moment"])).values()].map((each) => each.item());
+    await program.run({ by: scalar(1) });
+    expect(await read()).toEqual([4, 3]);
+    await program.run({ by: scalar(1) });
+    expect(await read()).toEqual([11, 7]);
+    await program.revert();
+    expect(await read()).toEqual([4, 7]);
+    await program.run({ by: scalar(1) });
+    expect(await read()).toEqual([19, 15]);
+    await program.run({ by: scalar(0) });
+    expect(await read()).toEqual([4, 15]);
+    await program.dispose();
+  });
+
+  test("names and shapes of variables are checked", async () => {
+    const program = await engine.compile(counter(), new Map([["count", scalar(5)]]));
     await expect(program.read(["nope"])).rejects.toThrow('read: found a variable "nope"; expected one of count.');
     await expect(program.write(new Map([["nope", scalar(1)]]))).rejects.toThrow('write: found a variable "nope"');
     await expect(program.write(new Map([["count", tensor([1, 2])]]))).rejects.toThrow(

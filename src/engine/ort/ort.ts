@@ -25,6 +25,7 @@ async function ask(worker: Peer): Promise<void> {
     updates: [],
     outputs: ["y"],
     finite: [],
+    irreversible: [],
     profile: false,
   };
   try {

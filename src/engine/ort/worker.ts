@@ -24,7 +24,7 @@ interface Session {
   readonly session: InferenceSession;
   readonly request: Omit<OpenRequest, "model">;
   variables: RuntimeTensors;
-  /** The variables before the last run. */
+  /** What can be taken back: variables before the last run. */
   previous: RuntimeTensors;
   readonly profile: SessionProfile | undefined;
   /** After a run that did not count, no update is made until variables are written. */
@@ -76,24 +76,23 @@ serve({
       // Errors are thrown, and said once.
       logSeverityLevel: 4,
     });
-    const held: RuntimeTensors = new Map();
+    const none: RuntimeTensors = new Map();
     await release(request.program);
-    sessions.set(request.program, { session, request, profile, variables: held, previous: held, halted: false });
+    sessions.set(request.program, { session, request, profile, variables: none, previous: none, halted: false });
   },
 
   async run({ program, feeds, lent }: RunRequest): Promise<Moved> {
     const held = sessionOf(program);
-    const { outputs, updates, finite } = held.request;
+    const { outputs, updates, finite, irreversible } = held.request;
     const inputs: Record<string, RuntimeTensor> = Object.fromEntries(held.variables);
     for (const name in feeds) inputs[name] = toRuntime(feeds[name]!);
     const results = await held.session.run(inputs, { logSeverityLevel: 4 });
     held.profile?.ran(held.session);
     if (!held.halted) {
       held.halted = !finite.every((name) => allFinite(results[name]!));
-      const next = new Map(held.halted ? held.previous : held.variables);
-      if (!held.halted) for (const name of updates) next.set(name, results[nextName(name)]!);
-      held.previous = held.variables;
-      held.variables = next;
+      if (!held.halted) held.previous = new Map([...held.variables].filter(([name]) => !irreversible.includes(name)));
+      const next = held.halted ? held.previous : updates.map((name) => [name, results[nextName(name)]!] as const);
+      held.variables = new Map([...held.variables, ...next]);
     }
     const asked = Object.fromEntries(outputs.map((name) => [name, toPlain(results[name]!)]));
     return new Moved({ outputs: asked, lent } satisfies RunAnswer, lent);
@@ -107,7 +106,7 @@ serve({
   write({ program, variables }: { program: number; variables: PlainTensors }): void {
     const held = sessionOf(program);
     held.variables = new Map([...held.variables, ...toRuntimeAll(variables)]);
-    held.previous = held.variables;
+    held.previous = new Map();
     held.halted = false;
   },
 
@@ -123,7 +122,7 @@ serve({
 
   revert({ program }: { program: number }): void {
     const held = sessionOf(program);
-    held.variables = held.previous;
+    held.variables = new Map([...held.variables, ...held.previous]);
   },
 
   async profile({ program }: { program: number }): Promise<readonly RunTime[]> {
