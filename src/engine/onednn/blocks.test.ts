@@ -51,6 +51,7 @@ const network = sequential({
       two: pointwiseConv({ channels: 24 }),
     }),
   }),
+  oddRelu: relu(),
   oddExcitation: squeezeExcitation({ squeeze: 20, gate: hardSigmoid() }),
   oddSwish: hardSwish(),
   even: conv2d({ channels: 32, kernel: 3, stride: 2, padding: 1 }),

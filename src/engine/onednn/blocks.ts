@@ -4,6 +4,7 @@ import type { Node } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
+import { isPair, type Link } from "./fuse.ts";
 import { blockLength, isGapless } from "./memory.ts";
 
 /** The part of blocks that has to be channels, not filling. */
@@ -61,12 +62,13 @@ export function isForWinograd(
 }
 
 /**
- * Whether a node's pass takes more operands: Winograd's algorithm does not, and version 2 errs where the last block is
- * filled up.
+ * Whether a node's pass takes a link of this kind after it: Winograd's algorithm takes no operand. Where the last block is filled
+ * up version 2 errs, with operands and in whatever follows two of them.
  */
-export function takesOperands({ op, inputs, outputs, attributes }: Node): boolean {
-  const shape = outputs[0]!.shape as Shape;
-  if (isForBlocks(shape) && !isGapless({ order: "blocked", shape })) return false;
-  const [x, w] = inputs.map((input) => input?.shape) as Shape[];
-  return op.name !== Conv.name || !isForWinograd(attributes, x!, w!, "forward");
+export function takes(head: Node, kind: Link["kind"]): boolean {
+  const shape = head.outputs[0]!.shape as Shape;
+  const isFilledUp = isForBlocks(shape) && !isGapless({ order: "blocked", shape });
+  if (isFilledUp && (kind === "binary" || isPair(head))) return false;
+  const [x, w] = head.inputs.map((input) => input?.shape) as Shape[];
+  return kind !== "binary" || head.op.name !== Conv.name || !isForWinograd(head.attributes, x!, w!, "forward");
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { inputValue, parameterValue, type Value } from "../../graph/value.ts";
 import { conv } from "../../ops/conv.ts";
-import { add, div, mul, relu, sub, tanh } from "../../ops/core/elementwise.ts";
+import { add, div, hardSigmoid, mul, neg, relu, sub, tanh } from "../../ops/core/elementwise.ts";
 import { chainsOf } from "./fuse.ts";
 
 const x = inputValue("x", { dtype: "float32", shape: [2, 3, 8, 8] });
@@ -23,6 +23,11 @@ test.each<[string, Record<string, Value>, string[]]>([
   ["a quotient the other way about is none", { y: div(x, y) }, []],
   ["a value that two nodes take ends it", { y: add(relu(y), tanh(y)) }, ["Relu+Add"]],
   ["an output ends it", { y, z: relu(y) }, []],
+  [
+    "one function twice with different numbers ends it",
+    { y: hardSigmoid(neg(y), { alpha: 0.2, beta: 0.5 }) },
+    ["Conv+Neg"],
+  ],
   ["a value combined with itself is none", { y: mul(y, y) }, []],
 ])("%s", (_, outputs, expected) => {
   expect(names(outputs)).toEqual(expected);

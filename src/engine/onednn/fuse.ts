@@ -36,6 +36,9 @@ const pairs = new Map<string, Binary>([
   [Sub.name, "sub"],
   [Div.name, "div"],
 ]);
+/** Whether a node combines two operands element by element. */
+export const isPair = ({ op }: Node): boolean => op.domain === "" && pairs.has(op.name);
+
 /** Those that take no pass but ReLU, within their own. */
 const withRelu = new Set<string>([BatchNormalization.name, BatchNormalizationTraining.name]);
 const heads = new Set<string>([
@@ -68,6 +71,20 @@ const hardSigmoid = ({ attributes }: Node): readonly Link[] => [
   { kind: "elementwise", algorithm: "linear", alpha: attributes.alpha as number, beta: attributes.beta as number },
   { kind: "elementwise", algorithm: "clip", alpha: 0, beta: 1 },
 ];
+
+/** ReLU is the leaky one with nothing leaking. */
+const functionOf = (link: Link) =>
+  link.kind === "binary"
+    ? undefined
+    : { name: link.algorithm === "leakyRelu" ? "relu" : link.algorithm, alpha: link.alpha ?? 0, beta: link.beta ?? 0 };
+
+/** Whether two links of a pass are one function with different numbers: version 2 takes the first one's for both. */
+function disagree(one: Link, other: Link): boolean {
+  const [first, second] = [functionOf(one), functionOf(other)];
+  return (
+    first !== undefined && first.name === second?.name && (first.alpha !== second.alpha || first.beta !== second.beta)
+  );
+}
 
 /** What a node does to a value, if that is all it does. */
 function linksOf(node: Node, value: Value): readonly Link[] | undefined {
@@ -109,9 +126,12 @@ function fixedNodes(graph: Graph): Set<Node> {
 
 /**
  * The chains of a graph, by their last node. No node is in two.
- * @param takesOperands whether a head can read more operands in its pass
+ * @param takes whether a head's pass can have a link of this kind
  */
-export function chainsOf(graph: Graph, takesOperands: (head: Node) => boolean = () => true): Map<Node, Chain> {
+export function chainsOf(
+  graph: Graph,
+  takes: (head: Node, kind: Link["kind"]) => boolean = () => true,
+): Map<Node, Chain> {
   const results = new Set(resultsOf(graph));
   const consumers = consumersOf(graph);
   const nodes = nodesOf(graph);
@@ -133,7 +153,7 @@ export function chainsOf(graph: Graph, takesOperands: (head: Node) => boolean = 
         fixed.has(head) === fixed.has(next) &&
         linksOf(next, value);
       if (!next || !more || (most === 1 && next.op !== (Relu as object))) break;
-      if (more.some(({ kind }) => kind === "binary") && !takesOperands(head)) break;
+      if (!more.every((link) => takes(head, link.kind) && !links.some((other) => disagree(link, other)))) break;
       rest.push(next);
       links.push(...more);
     }

@@ -4,7 +4,7 @@ import { consumersOf, type Graph, nodesBehind, nodesOf, resultsOf, variablesOf }
 import { constant, type NamedSource, type Node, type Value } from "../../graph/value.ts";
 import { formatShape, sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { isForBlocks, isQuickInBlocks, takesOperands } from "./blocks.ts";
+import { isForBlocks, isQuickInBlocks, takes } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
 import { settle, withoutUnneeded } from "./lifetimes.ts";
@@ -93,7 +93,7 @@ export class Plan {
       const home = !this.#changing.has(name) ? "kept" : irreversible.has(name) ? "only" : "now";
       this.variables.set(name, this.#leaf(variable, home, name));
     }
-    const chains = chainsOf(graph, (head) => !this.#isBlocked || takesOperands(head));
+    const chains = chainsOf(graph, (head, kind) => !this.#isBlocked || takes(head, kind));
     const inChains = new Set([...chains.values()].flatMap(({ head, rest }) => [head, ...rest]));
     const alone = (node: Node) => {
       if (this.#done.has(node)) return;
