@@ -6,9 +6,11 @@ import { counted } from "./text.ts";
 export function reportText({ engine, precision, elsewhere }: ProgramReport, verbose: boolean): string {
   const ran = `Ran on ${engine} in ${precision}.`;
   if (!verbose) return ran;
-  const operators = Object.entries(elsewhere).sort(([, one], [, other]) => other - one);
-  if (operators.length === 0) return `${ran} Nothing ran elsewhere than in its own kernels.`;
-  const count = operators.reduce((sum, [, each]) => sum + each, 0);
-  const listed = operators.map(([name, each]) => (each === 1 ? name : `${name} ${each} times`)).join(", ");
-  return `${ran} Elsewhere than in its own kernels ran ${counted(count, "operator")}: ${listed}.`;
+  const places = Object.entries(elsewhere).map(([place, counts]) => {
+    const operators = Object.entries(counts).sort(([, one], [, other]) => other - one);
+    const count = operators.reduce((sum, [, each]) => sum + each, 0);
+    const listed = operators.map(([name, each]) => (each === 1 ? name : `${name} ${each} times`)).join(", ");
+    return `On ${place} ran ${counted(count, "operator")} that it lacks: ${listed}.`;
+  });
+  return [ran, ...(places.length > 0 ? places : ["Nothing ran elsewhere than in its own kernels."])].join(" ");
 }

@@ -108,16 +108,22 @@ export interface ProgramReport {
   readonly engine: string;
   /** In which numbers it computed. */
   readonly precision: "float64" | Exclude<Precision, "auto">;
-  /** The operators that ran elsewhere than in the engine's own kernels, with how many of each, in the last run. */
-  readonly elsewhere: Readonly<Record<string, number>>;
+  /**
+   * The operators of the last run that ran elsewhere than in the engine's own kernels and loops: by the engine that computed
+   * them (`ort`; `reference` by the operator's own `evaluate`), with how many of each. Of what is the same in every run, too.
+   */
+  readonly elsewhere: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** What several programs ran on together: of each operator, the most that one of them ran elsewhere. */
 export function reportTogether([first, ...others]: readonly [ProgramReport, ...ProgramReport[]]): ProgramReport {
-  const elsewhere: Record<string, number> = { ...first.elsewhere };
-  for (const other of others)
-    for (const [name, count] of Object.entries(other.elsewhere))
-      elsewhere[name] = Math.max(elsewhere[name] ?? 0, count);
+  const elsewhere: Record<string, Record<string, number>> = {};
+  for (const each of [first, ...others])
+    for (const [engine, counts] of Object.entries(each.elsewhere)) {
+      elsewhere[engine] ??= {};
+      for (const [name, count] of Object.entries(counts))
+        elsewhere[engine][name] = Math.max(elsewhere[engine][name] ?? 0, count);
+    }
   return { ...first, elsewhere };
 }
 

@@ -3,7 +3,8 @@ import { onednn } from "../../src/engine/onednn/onednn.ts";
 import { makeGraph } from "../../src/graph/graph.ts";
 import { inputValue, parameterValue, type Value } from "../../src/graph/value.ts";
 import { conv } from "../../src/ops/conv.ts";
-import { relu } from "../../src/ops/core/elementwise.ts";
+import { cast, relu } from "../../src/ops/core/elementwise.ts";
+import { matmul } from "../../src/ops/matmul.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 
 /** Runs of a chain of convolutions. */
@@ -17,6 +18,14 @@ async function runs(layers: number, shape: readonly [number, number, number, num
   const graph = makeGraph([x], { y });
   const program = await onednn.compile(graph, new Map([["w", zeros([channels, channels, 3, 3])]]));
   return () => program.run({ x: zeros(shape) });
+}
+
+/** Runs of products of float64, which oneDNN lacks. */
+async function pieces(length: number): Promise<() => Promise<unknown>> {
+  const x = inputValue("x", { dtype: "float32", shape: [length, length] });
+  const wide = cast(x, "float64");
+  const program = await onednn.compile(makeGraph([x], { y: cast(matmul(wide, wide), "float32") }), new Map());
+  return () => program.run({ x: zeros([length, length]) });
 }
 
 /** Of some milliseconds. */
@@ -38,6 +47,22 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
     const run = await short();
     run().catch(() => {});
     setTimeout(() => process.exit(0), 3);
+  },
+  "after pieces in ONNX Runtime": async () => {
+    const run = await pieces(256);
+    for (let count = 0; count < 3; count++) await run();
+  },
+  "by exit during a piece": async () => {
+    const run = await pieces(1024);
+    await run();
+    run().catch(() => {});
+    setTimeout(() => process.exit(0), 10);
+  },
+  "by Ctrl-C during pieces": async () => {
+    const run = await pieces(1024);
+    await run();
+    process.stdout.write("running\n");
+    for (;;) await run();
   },
   "by an error": async () => {
     const run = await short();

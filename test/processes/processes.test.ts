@@ -16,6 +16,9 @@ interface Ending {
   readonly milliseconds: number;
 }
 
+/** What a process does, and how it ends. */
+type Way = readonly [string, Pick<Ending, "code" | "signal">];
+
 describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
   let folder: string;
 
@@ -51,19 +54,32 @@ describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
     });
   }
 
+  async function expectEndings(ways: readonly Way[], rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round++)
+      for (const [way, { code, signal }] of ways)
+        for (const end of await Promise.all([ending(way), ending(way)]))
+          expect([way, end.code, end.signal]).toEqual([way, code, signal]);
+  }
+
   test("ends 100 times in a row without a crash, also by exit, by an error and by Ctrl-C during runs", async () => {
-    const ways: readonly (readonly [string, Pick<Ending, "code" | "signal">])[] = [
+    const ways: readonly Way[] = [
       ["after its runs", { code: 0, signal: null }],
       ["by exit", { code: 0, signal: null }],
       ["by exit during a run", { code: 0, signal: null }],
       ["by an error", { code: 1, signal: null }],
       ["by Ctrl-C during runs", { code: null, signal: "SIGINT" }],
     ];
-    for (let round = 0; round < 10; round++)
-      for (const [way, { code, signal }] of ways)
-        for (const end of await Promise.all([ending(way), ending(way)]))
-          expect([way, end.code, end.signal]).toEqual([way, code, signal]);
+    await expectEndings(ways, 10);
   }, 120_000);
+
+  test("ends so with pieces in ONNX Runtime too", async () => {
+    const ways: readonly Way[] = [
+      ["after pieces in ONNX Runtime", { code: 0, signal: null }],
+      ["by exit during a piece", { code: 0, signal: null }],
+      ["by Ctrl-C during pieces", { code: null, signal: "SIGINT" }],
+    ];
+    await expectEndings(ways, 4);
+  }, 60_000);
 
   test.each([
     ["by Ctrl-C during a long run", { code: null, signal: "SIGINT" }],
@@ -98,6 +114,10 @@ describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
 
   test("does not grow over thousands of training steps", () => {
     expectFlat("growth by runs");
+  }, 60_000);
+
+  test("does not grow over thousands of runs of a piece in ONNX Runtime", () => {
+    expectFlat("growth by pieces");
   }, 60_000);
 
   test("does not grow over thousands of programs that come and go", () => {

@@ -32,6 +32,8 @@ import {
   withLoss,
 } from "../../src/index.ts";
 import { conv } from "../../src/ops/conv.ts";
+import { cast } from "../../src/ops/core/elementwise.ts";
+import { matmul } from "../../src/ops/matmul.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 
 const noise = (shape: readonly number[]): Tensor => {
@@ -93,14 +95,14 @@ async function weights(layer: Layer, side: number, epochs: number): Promise<stri
 }
 
 /** Megabytes by which JavaScript's objects, its buffers and the process have grown. */
-function growth(few: number, many: number, make: (index: number) => void): Record<string, number> {
+async function growth(few: number, many: number, make: (index: number) => unknown): Promise<Record<string, number>> {
   const taken = (): NodeJS.MemoryUsage => {
     (globalThis as { gc?: () => void }).gc!();
     return process.memoryUsage();
   };
-  for (let index = 0; index < few; index++) make(index);
+  for (let index = 0; index < few; index++) await make(index);
   const before = taken();
-  for (let index = few; index < few + many; index++) make(index);
+  for (let index = few; index < few + many; index++) await make(index);
   const after = taken();
   const more = (key: keyof NodeJS.MemoryUsage) => (after[key] - before[key]) / 2 ** 20;
   return { objects: more("heapUsed"), buffers: more("arrayBuffers"), process: more("rss") };
@@ -115,6 +117,14 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
     const program = new NativeProgram(dnnl(), lower(bind(graph, { batch: 2 })), variables, { finite: ["loss"] });
     const given = new Map(Object.entries(feeds));
     return growth(500, 4000, () => program.run(given));
+  },
+
+  "growth by pieces": async () => {
+    const x = inputValue("x", { dtype: "float32", shape: [64, 64] });
+    const wide = cast(x, "float64");
+    const given = zeros([64, 64]);
+    const program = await onednn.compile(makeGraph([x], { y: cast(matmul(wide, wide), "float32") }), new Map());
+    return growth(500, 3000, () => program.run({ x: given }));
   },
 
   "growth by programs": async () => {

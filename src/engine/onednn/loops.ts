@@ -1,8 +1,6 @@
 /** Loops of our own over memory: what the library lacks, one pass for each, which allocates nothing. */
-import type { Node } from "../../graph/value.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { type Shape, stridesOf } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
 import { type Cell, type Memory, stridesIn } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 
@@ -144,21 +142,4 @@ export function pass(
   const source = textOf(walk, lines, text);
   const over = operands.filter((_, index) => isDense(walk, index + 1));
   plan.step(cells, (memory) => compiled(memory, cells, source), { writes: [result], over, prepared });
-}
-
-/** The operator's own meaning, over the same memory: for what nothing else computes. */
-export function evaluated(plan: Plan, node: Node): void {
-  const inputs = node.inputs.map((input) => input && plan.ordered(input, "plain"));
-  const outputs = node.outputs.map((_, index) => plan.output(node, index, "plain"));
-  const run = (memory: Memory) => {
-    const from = inputs.map((cell) => cell && { cell, view: memory.view(cell) });
-    const to = outputs.map(memory.view.bind(memory));
-    return () => {
-      const tensors = from.map((each) => each && new Tensor(each.cell.dtype, each.cell.shape, each.view()));
-      node.op.evaluate(tensors, node.attributes).forEach((tensor, index) => {
-        (to[index]!() as Float32Array).set(tensor.data as Float32Array);
-      });
-    };
-  };
-  plan.step([...inputs.filter((input) => input !== undefined), ...outputs], run, { writes: outputs });
 }

@@ -8,7 +8,7 @@ import { isForBlocks, isQuickInBlocks, takes } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Chain, chainsOf } from "./fuse.ts";
 import { settle, withoutUnneeded } from "./lifetimes.ts";
-import { evaluated, pass } from "./loops.ts";
+import { pass } from "./loops.ts";
 import {
   bytesOf,
   type Cell,
@@ -20,6 +20,7 @@ import {
   roomOf,
   shapeOf,
 } from "./memory.ts";
+import { layElsewhere } from "./pieces.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
 import { Label, located, type Step, type StepOptions, underneath, written } from "./step.ts";
 import { bring, nextOf } from "./updates.ts";
@@ -56,8 +57,6 @@ export class Plan {
   /** Where each variable's value is now, row-major. */
   readonly variables = new Map<string, Cell>();
   readonly constants: { readonly cell: Cell; readonly tensor: Tensor }[] = [];
-  /** The operators that ran in our own loops, with how often. */
-  readonly looped = new Map<string, number>();
   /** What a step leaves for the step of its gradient, by the value it made. */
   readonly workspaces = new Map<Value, Workspace>();
   readonly #cells = new Map<Value, Cell>();
@@ -99,9 +98,7 @@ export class Plan {
       if (this.#done.has(node)) return;
       this.#done.add(node);
       this.#label.set(node);
-      if (this.#by(rules.get(node.op), node)) return;
-      this.looped.set(node.op.name, (this.looped.get(node.op.name) ?? 0) + 1);
-      evaluated(this, node);
+      if (!this.#by(rules.get(node.op), node)) layElsewhere(this, node);
     };
     const visit = (node: Node) => {
       const chain = chains.get(node);
@@ -364,9 +361,10 @@ export class Plan {
   }
 
   /** A step of our own: it writes all that it touches, unless it is said. */
-  step(cells: readonly Cell[], make: Step["make"], { prepared = false, writes = cells, over = [] }: StepOptions = {}) {
+  step(cells: readonly Cell[], make: Step["make"], options: StepOptions = {}): void {
+    const { prepared = false, writes = cells, over = [], piece } = options;
     const [touches, written, under] = [cells, writes, over].map((each) => each.map(({ region }) => region));
-    const step: Step = { kind: this.#label.take(), touches: touches!, writes: written!, over: under!, make };
+    const step: Step = { kind: this.#label.take(), touches: touches!, writes: written!, over: under!, piece, make };
     (prepared || this.isPreparing ? this.prepared : this.steps).push(step);
   }
 }

@@ -1,12 +1,15 @@
 /** A graph with its variables, ready to run on oneDNN: in the thread that runs it. */
+
+import { StriateError } from "../../errors.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { Tensors } from "../engine.ts";
+import type { ProgramReport, Tensors } from "../engine.ts";
 import { type Clock, inputsStep, outputsStep } from "../profile.ts";
 import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { padWithin } from "./padding.ts";
+import { type Piece, piecesOf } from "./pieces.ts";
 import { Plan } from "./plan.ts";
 import type { Stored } from "./precision.ts";
 import { withActivations } from "./recognise.ts";
@@ -30,14 +33,18 @@ export interface State extends Pick<ProgramOptions, "previous" | "halted"> {
   readonly variables: Tensors;
 }
 
+/** A run that gives what is to be awaited on its way: nothing, where all of it is computed at once. */
+type Running<Result> = Generator<Promise<unknown>, Result>;
+
 /** What is computed when: everything is made once, so that a run allocates nothing but what it gives back. */
 export class NativeProgram {
   readonly plan: Plan;
-  /** Frees what the library made for it; it cannot run again. */
-  readonly dispose: () => void;
+  readonly #free: () => void;
+  /** What runs elsewhere than in the engine's own kernels and loops. */
+  readonly #pieces: readonly Piece[];
   readonly #memory: Memory;
-  readonly #prepare: readonly (() => void)[];
-  readonly #steps: readonly (() => void)[];
+  readonly #prepare: readonly (() => unknown)[];
+  readonly #steps: readonly (() => unknown)[];
   readonly #finite: readonly string[];
   readonly #views = new Map<Cell, ReturnType<Memory["view"]>>();
   readonly #unused = new Map<string, Tensor>();
@@ -65,7 +72,8 @@ export class NativeProgram {
     this.#memory = value.memory;
     this.#prepare = value.prepare;
     this.#steps = value.steps;
-    this.dispose = free;
+    this.#free = free;
+    this.#pieces = piecesOf(this.plan);
     for (const { cell, tensor } of this.plan.constants) this.#set(cell, tensor);
     if (previous) {
       this.write(previous);
@@ -94,27 +102,69 @@ export class NativeProgram {
     return new Tensor(cell.dtype, cell.shape, copied(cell.dtype, this.#view(cell)));
   }
 
+  /** Has pieces run in ONNX Runtime where they can: the program is then `ran`, not `run`. */
+  async open(threads: number): Promise<void> {
+    for (const piece of this.#pieces) await piece.open(threads);
+  }
+
+  /** Frees what was made for it; it cannot run again. */
+  async dispose(): Promise<void> {
+    this.#free();
+    for (const piece of this.#pieces) await piece.close();
+  }
+
+  /** How many of each operator run elsewhere, by the engine that they run in. */
+  get elsewhere(): ProgramReport["elsewhere"] {
+    const counts: Record<string, Record<string, number>> = {};
+    for (const { engine, operator } of this.#pieces) {
+      counts[engine] ??= {};
+      counts[engine][operator] = (counts[engine][operator] ?? 0) + 1;
+    }
+    return counts;
+  }
+
   run(feeds: Tensors): Map<string, Tensor> {
+    const { done, value } = this.#timed(feeds).next();
+    if (done) return value;
+    throw new StriateError({ subject: "oneDNN", found: "a piece in ONNX Runtime", mend: "Wait for it, with `ran`" });
+  }
+
+  /** The same, where pieces may run in ONNX Runtime. */
+  async ran(feeds: Tensors): Promise<Map<string, Tensor>> {
+    const running = this.#timed(feeds);
+    for (;;) {
+      const { done, value } = running.next();
+      if (done) return value;
+      await value;
+    }
+  }
+
+  *#timed(feeds: Tensors): Running<Map<string, Tensor>> {
     this.#clock?.begin();
-    const results = this.#computed(feeds);
+    const results = yield* this.#computed(feeds);
     this.#clock?.end();
     return results;
   }
 
-  #make(from: number, to: number): void {
+  *#make(from: number, to: number): Running<void> {
     for (let index = from; index < to; index++) {
-      this.#steps[index]!();
+      const done = this.#steps[index]!();
+      if (done instanceof Promise) yield done;
       this.#clock?.step(this.plan.steps[index]!.kind);
     }
   }
 
-  #computed(feeds: Tensors): Map<string, Tensor> {
-    if (!this.#prepared) for (const step of this.#prepare) step();
+  *#computed(feeds: Tensors): Running<Map<string, Tensor>> {
+    if (!this.#prepared)
+      for (const step of this.#prepare) {
+        const done = step();
+        if (done instanceof Promise) yield done;
+      }
     this.#prepared = true;
     for (const [name, cell] of this.plan.inputs) this.#set(cell, feeds.get(name)!);
     this.#clock?.step(inputsStep);
     const { untilOutputs, outputs } = this.plan;
-    this.#make(0, untilOutputs);
+    yield* this.#make(0, untilOutputs);
     const results = new Map([...outputs].map(([name, cell]) => [name, this.#get(cell)]));
     this.#clock?.step(outputsStep);
     if (this.#halted) return results;
@@ -123,7 +173,7 @@ export class NativeProgram {
     else {
       // From here on the generation before this one is written over.
       this.#canRevert = false;
-      this.#make(untilOutputs, this.#steps.length);
+      yield* this.#make(untilOutputs, this.#steps.length);
       this.#memory.turn();
       this.#canRevert = true;
     }

@@ -27,7 +27,7 @@ interface Held {
   native?: { readonly key: string; readonly program: NativeProgram } | undefined;
 }
 
-const programs = new Map<number, Held>();
+/** Of the calling thread, whichever of its services asked. */
 let threadsNow: number | undefined;
 
 const tensors = (given: PlainTensors): Map<string, Tensor> =>
@@ -58,14 +58,8 @@ function received(model: Uint8Array, variables: ReadonlySet<string>, updates: re
   );
 }
 
-function heldOf(program: number): Held {
-  const held = programs.get(program);
-  if (!held) throw new StriateError({ subject: "program", found: "a program that was disposed of" });
-  return held;
-}
-
 /** The program for feeds of these shapes; another than the last takes over its variables. */
-function programFor(held: Held, feeds: PlainTensors): NativeProgram {
+async function programFor(held: Held, feeds: PlainTensors): Promise<NativeProgram> {
   const dimensions = givenLengths(held.graph, feeds);
   // A primitive must run with as many threads as it was made for.
   if (held.threads !== threadsNow) useThreads(held.threads);
@@ -74,82 +68,94 @@ function programFor(held: Held, feeds: PlainTensors): NativeProgram {
   if (held.native?.key === key) return held.native.program;
   const changes = held.graph.updates.length > 0;
   if (held.native && changes) held.state = held.native.program.state();
-  discard(held);
+  await discard(held);
   const { variables, previous, halted } = held.state;
   const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, { ...held, previous, halted });
+  await program.open(held.threads);
   held.native = { key, program };
   // A program that changes its variables has them; of one that does not, another for other lengths may need them.
   if (changes || Object.keys(dimensions).length === 0) held.state = { variables: new Map() };
   return program;
 }
 
-function discard(held: Held): void {
-  held.native?.program.dispose();
+async function discard(held: Held): Promise<void> {
+  const { native } = held;
   held.native = undefined;
+  await native?.program.dispose();
 }
 
-export const service = {
-  about: (): AboutAnswer => ({ auto: chosenPrecision(dnnl(), "auto"), ...libraryFacts() }),
-
-  open({ program, model, variables, updates, threads, profile, precision: asked, ...rest }: OpenRequest): void {
-    const precision = chosenPrecision(dnnl(), asked);
-    const clock = profile ? new Clock() : undefined;
-    const before = programs.get(program);
-    if (before) discard(before);
-    const graph = received(model, new Set(variables), updates);
-    const { finite, irreversible } = rest;
-    const held: Held = { clock, threads, graph, finite, irreversible, precision, state: { variables: new Map() } };
-    programs.set(program, held);
-    // Where every length is known, variables are written to their places.
-    const isKnown = graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"));
-    try {
-      if (isKnown) programFor(held, {});
-    } catch (error) {
-      if (!before) programs.delete(program);
-      throw error;
-    }
-  },
-
-  run({ program, feeds, lent }: RunRequest): Moved {
-    const held = heldOf(program);
-    const outputs = plain(programFor(held, feeds).run(tensors(feeds)));
-    return new Moved({ outputs, lent } satisfies RunAnswer, lent);
-  },
-
-  read({ program, names }: { program: number; names: readonly string[] }): PlainTensors {
-    const held = heldOf(program);
-    const all = held.native?.program.read() ?? held.state.variables;
-    return plain(new Map(names.map((name) => [name, all.get(name)!])));
-  },
-
-  revert({ program }: { program: number }): void {
-    const held = heldOf(program);
-    if (held.native) held.native.program.revert();
-    else held.state = { ...held.state, variables: held.state.previous ?? held.state.variables, previous: undefined };
-  },
-
-  write({ program, variables }: { program: number; variables: PlainTensors }): void {
-    const held = heldOf(program);
-    const given = tensors(variables);
-    if (held.native) held.native.program.write(given);
-    else held.state = { variables: new Map([...held.state.variables, ...given]) };
-  },
-
-  report({ program }: { program: number }): ReportAnswer {
-    const { precision, native } = heldOf(program);
-    return { precision, elsewhere: Object.fromEntries(native?.program.plan.looped ?? []) };
-  },
-
-  profile: ({ program }: { program: number }): readonly RunTime[] => heldOf(program).clock?.runs ?? [],
-
-  dispose({ program }: { program: number }): void {
+/** What answers for a thread, or for an engine's programs in the calling one: with a table of programs of its own. */
+export function makeService() {
+  const programs = new Map<number, Held>();
+  const heldOf = (program: number): Held => {
     const held = programs.get(program);
-    if (held) discard(held);
-    programs.delete(program);
-  },
+    if (!held) throw new StriateError({ subject: "program", found: "a program that was disposed of" });
+    return held;
+  };
+  return {
+    about: (): AboutAnswer => ({ auto: chosenPrecision(dnnl(), "auto"), ...libraryFacts() }),
 
-  close(): void {
-    for (const held of programs.values()) discard(held);
-    programs.clear();
-  },
-};
+    async open(request: OpenRequest): Promise<void> {
+      const { program, threads, finite, irreversible } = request;
+      const precision = chosenPrecision(dnnl(), request.precision);
+      const clock = request.profile ? new Clock() : undefined;
+      const before = programs.get(program);
+      if (before) await discard(before);
+      const graph = received(request.model, new Set(request.variables), request.updates);
+      const held: Held = { clock, threads, graph, finite, irreversible, precision, state: { variables: new Map() } };
+      programs.set(program, held);
+      // Where every length is known, variables are written to their places.
+      const isKnown = graph.inputs.every(({ shape }) => shape.every((length) => typeof length === "number"));
+      try {
+        if (isKnown) await programFor(held, {});
+      } catch (error) {
+        if (!before) programs.delete(program);
+        throw error;
+      }
+    },
+
+    async run({ program, feeds, lent }: RunRequest): Promise<Moved> {
+      const held = heldOf(program);
+      const outputs = await (await programFor(held, feeds)).ran(tensors(feeds));
+      return new Moved({ outputs: plain(outputs), lent } satisfies RunAnswer, lent);
+    },
+
+    read({ program, names }: { program: number; names: readonly string[] }): PlainTensors {
+      const held = heldOf(program);
+      const all = held.native?.program.read() ?? held.state.variables;
+      return plain(new Map(names.map((name) => [name, all.get(name)!])));
+    },
+
+    revert({ program }: { program: number }): void {
+      const held = heldOf(program);
+      if (held.native) held.native.program.revert();
+      else held.state = { ...held.state, variables: held.state.previous ?? held.state.variables, previous: undefined };
+    },
+
+    write({ program, variables }: { program: number; variables: PlainTensors }): void {
+      const held = heldOf(program);
+      const given = tensors(variables);
+      if (held.native) held.native.program.write(given);
+      else held.state = { variables: new Map([...held.state.variables, ...given]) };
+    },
+
+    report({ program }: { program: number }): ReportAnswer {
+      const { precision, native } = heldOf(program);
+      return { precision, elsewhere: native?.program.elsewhere ?? {} };
+    },
+
+    profile: ({ program }: { program: number }): readonly RunTime[] => heldOf(program).clock?.runs ?? [],
+
+    async dispose({ program }: { program: number }): Promise<void> {
+      const held = programs.get(program);
+      programs.delete(program);
+      if (held) await discard(held);
+    },
+
+    async close(): Promise<void> {
+      const all = [...programs.values()];
+      programs.clear();
+      for (const held of all) await discard(held);
+    },
+  };
+}

@@ -12,7 +12,7 @@ const little = 1e6;
 const mostNodes = 200;
 
 /** Multiply-accumulates of a node, or elements that it looks at where those are more: of windows, each again and again. */
-function workOf(node: Node): number {
+export function workOf(node: Node): number {
   const { inputs, outputs } = shapesOf(node);
   const { kernel_shape: window = [] } = node.attributes as { readonly kernel_shape?: Shape };
   const written = outputs.reduce((sum, shape) => sum + sizeOf(shape), 0);

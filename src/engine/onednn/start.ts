@@ -6,4 +6,4 @@ const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 
 export const startEngine = (): Peer => startWorker(new URL(`./worker.${extension}`, import.meta.url));
 
-export const startNear = async (): Promise<Peer> => near((await import("./service.ts")).service);
+export const startNear = async (): Promise<Peer> => near((await import("./service.ts")).makeService());

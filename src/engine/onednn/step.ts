@@ -5,6 +5,7 @@ import { formatShape } from "../../tensor/shape.ts";
 import { kindOf, nameOf, type StepKind } from "../profile.ts";
 import { argument } from "./dnnl.ts";
 import type { Cell, Memory, Region } from "./memory.ts";
+import type { Piece } from "./pieces.ts";
 
 export interface Step {
   readonly kind: StepKind;
@@ -13,7 +14,10 @@ export interface Step {
   readonly writes: readonly Region[];
   /** What it may write its result over: it reads every element of it before it writes the same element. */
   readonly over: readonly Region[];
-  make(memory: Memory): () => void;
+  /** Of what may run in ONNX Runtime. */
+  readonly piece?: Piece;
+  /** What does it: what is not done when it returns gives a promise. */
+  make(memory: Memory): () => unknown;
 }
 
 export interface StepOptions {
@@ -21,6 +25,7 @@ export interface StepOptions {
   readonly prepared?: boolean;
   readonly writes?: readonly Cell[];
   readonly over?: readonly Cell[];
+  readonly piece?: Piece;
 }
 
 const gradients: readonly number[] = [

@@ -1,5 +1,5 @@
 /** The thread in which oneDNN runs. */
 import { serve } from "../../platform/worker.ts";
-import { service } from "./service.ts";
+import { makeService } from "./service.ts";
 
-serve(service);
+serve(makeService());

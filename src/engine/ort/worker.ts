@@ -4,19 +4,10 @@ import { StriateError } from "../../errors.ts";
 import { nextName } from "../../onnx/names.ts";
 import { Moved } from "../../platform/calls.ts";
 import { serve } from "../../platform/worker.ts";
-import type { DType, TypedArray } from "../../tensor/dtype.ts";
 import type { RunTime } from "../profile.ts";
-import type {
-  AboutAnswer,
-  OpenRequest,
-  PlainTensor,
-  PlainTensors,
-  ReportAnswer,
-  RunAnswer,
-  RunRequest,
-} from "../protocol.ts";
+import type { AboutAnswer, OpenRequest, PlainTensors, ReportAnswer, RunAnswer, RunRequest } from "../protocol.ts";
 import { SessionProfile } from "./profile.ts";
-import { runtime } from "./runtime.ts";
+import { createSession, runSession, toPlain, toRuntime, version } from "./session.ts";
 
 type RuntimeTensors = Map<string, RuntimeTensor>;
 
@@ -32,15 +23,6 @@ interface Session {
 }
 
 const sessions = new Map<number, Session>();
-
-const toRuntime = ({ dtype, shape, data }: PlainTensor): RuntimeTensor =>
-  new runtime.Tensor(dtype as "float32", data as Float32Array<ArrayBuffer>, shape);
-
-const toPlain = (tensor: RuntimeTensor): PlainTensor => ({
-  dtype: tensor.type as DType,
-  shape: tensor.dims,
-  data: tensor.data as TypedArray,
-});
 
 const toRuntimeAll = (tensors: PlainTensors): RuntimeTensors =>
   new Map(Object.entries(tensors).map(([name, tensor]) => [name, toRuntime(tensor)]));
@@ -62,20 +44,11 @@ async function release(program: number): Promise<void> {
 }
 
 serve({
-  about: (): AboutAnswer => ({ version: runtime.env.versions.common, auto: "float32" }),
+  about: (): AboutAnswer => ({ version, auto: "float32" }),
 
   async open({ model, ...request }: OpenRequest): Promise<void> {
     const profile = request.profile ? await SessionProfile.start() : undefined;
-    const session = await runtime.InferenceSession.create(model, {
-      ...profile?.options,
-      intraOpNumThreads: request.threads,
-      interOpNumThreads: 1,
-      executionMode: "sequential",
-      graphOptimizationLevel: "all",
-      enableMemPattern: false,
-      // Errors are thrown, and said once.
-      logSeverityLevel: 4,
-    });
+    const session = await createSession(model, request.threads, profile?.options);
     const none: RuntimeTensors = new Map();
     await release(request.program);
     sessions.set(request.program, { session, request, profile, variables: none, previous: none, halted: false });
@@ -86,7 +59,7 @@ serve({
     const { outputs, updates, finite, irreversible } = held.request;
     const inputs: Record<string, RuntimeTensor> = Object.fromEntries(held.variables);
     for (const name in feeds) inputs[name] = toRuntime(feeds[name]!);
-    const results = await held.session.run(inputs, { logSeverityLevel: 4 });
+    const results = await runSession(held.session, inputs);
     held.profile?.ran(held.session);
     if (!held.halted) {
       held.halted = !finite.every((name) => allFinite(results[name]!));
