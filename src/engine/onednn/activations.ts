@@ -4,8 +4,8 @@ import { HardSigmoid, Pow } from "../../ops/core/elementwise.ts";
 import { Reciprocal } from "../../ops/core/functions.ts";
 import { argument, byResult, type Elementwise } from "./dnnl.ts";
 import { unary } from "./elementwise.ts";
-import { formOf } from "./memory.ts";
-import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
+import { formOf, widened } from "./memory.ts";
+import { isFloat32, type Rule, type Rules } from "./plan.ts";
 import { activationGradients, activations, type Numbers } from "./recognise.ts";
 
 const activation =

@@ -3,12 +3,13 @@ import { constantOf, type Node, type Value } from "../../graph/value.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
 import { ReduceSum } from "../../ops/core/reduce.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
-import type { Shape } from "../../tensor/shape.ts";
+import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { isForWinograd } from "./blocks.ts";
 import { argument, type ConvolutionForms, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Cell, formOf, type Order } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import type { Stored } from "./precision.ts";
+import { product, turned } from "./products.ts";
 
 /** Weights as the library has them: with groups, an axis for them. */
 const grouped = (shape: Shape, group: number): Shape =>
@@ -36,6 +37,14 @@ export function convolutionForms(
   };
 }
 
+/** Whether a kernel has one place only, all of the input. */
+const coversInput = (x: Shape, w: Shape, attributes: ConvAttributes): boolean =>
+  attributes.group === 1 &&
+  convAxes(x, w, attributes).every(
+    ({ kernel, input, dilation, before, after }) =>
+      kernel === input && (dilation === 1 || kernel === 1) && before === 0 && after === 0,
+  );
+
 /** The order of maps that a convolution reads and writes: in blocks where both can be. */
 const orderFor = (plan: Plan, one: Value, other: Value): Order =>
   plan.orderOf(one.shape) === plan.orderOf(other.shape) ? plan.orderOf(one.shape) : "channelsLast";
@@ -50,10 +59,28 @@ function quickest(isForWinograd: boolean, make: (winograd: boolean) => Primitive
   }
 }
 
+/** A convolution whose kernel covers its input: each filter's only result is a product with all of an image. */
+const whole: Rule = (node, plan) => {
+  const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
+  const following = plan.following(node, "plain");
+  if (following.operands.length > 0) return false;
+  const flat = (value: Value): Cell => {
+    const cell = plan.ordered(value, "channelsLast", plan.precision);
+    return { ...cell, shape: [cell.shape[0]!, sizeOf(cell.shape.slice(1))] };
+  };
+  const [images, filters] = [flat(x), flat(w)];
+  const [count, channels] = node.outputs[0]!.shape as Shape;
+  const vector = bias && { ...plan.ordered(bias, "plain"), shape: [1, channels!] };
+  const [first, second] = [turned(images, false), turned(filters, true)];
+  product(plan, node, [images, first], [filters, second], vector, [count!, channels!], following);
+  return true;
+};
+
 const convolution: Rule = (node, plan) => {
   const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
   const attributes = node.attributes as unknown as ConvAttributes;
+  if (coversInput(x.shape as Shape, w.shape as Shape, attributes) && whole(node, plan)) return true;
   const order = orderFor(plan, x, node.outputs[0]!);
   const source = plan.ordered(x, order, plan.precision);
   const result = plan.output(node, 0, order, plan.resultPrecision(node));

@@ -4,8 +4,8 @@ import { ClipGradient } from "../../ops/activation.ts";
 import { Add, Div, Exp, Mul, Neg, Relu, Sigmoid, Sqrt, Sub, Tanh, TanhGradient } from "../../ops/core/elementwise.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { argument, type Binary, type Elementwise } from "./dnnl.ts";
-import { type Cell, formOf, isGapless, type Order } from "./memory.ts";
-import { isFloat32, type Rule, type Rules, widened } from "./plan.ts";
+import { type Cell, formOf, isGapless, type Order, widened } from "./memory.ts";
+import { isFloat32, type Rule, type Rules } from "./plan.ts";
 import { limitsOf } from "./recognise.ts";
 
 /** Elementwise functions of one operand: the library's, with its two numbers. */

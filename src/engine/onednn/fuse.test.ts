@@ -28,6 +28,8 @@ test.each<[string, Record<string, Value>, string[]]>([
     { y: hardSigmoid(neg(y), { alpha: 0.2, beta: 0.5 }) },
     ["Conv+Neg"],
   ],
+  ["tanh would compute a whole vector for three channels, and is a pass of its own", { y: tanh(y) }, []],
+  ["ReLU stays with three channels, for it takes next to no time", { y: relu(y) }, ["Conv+Relu"]],
   ["a value combined with itself is none", { y: mul(y, y) }, []],
 ])("%s", (_, outputs, expected) => {
   expect(names(outputs)).toEqual(expected);

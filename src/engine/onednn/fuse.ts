@@ -10,6 +10,7 @@ import { Add, Div, HardSigmoid, Mul, Neg, Relu, Sigmoid, Sub, Tanh } from "../..
 import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { sameShape, sizeOf } from "../../tensor/shape.ts";
 import type { Binary, Elementwise } from "./dnnl.ts";
+import { blockLength } from "./memory.ts";
 import { activations, elementwiseOf } from "./recognise.ts";
 
 /** One more pass over the elements of `value`, which the node before makes. */
@@ -53,6 +54,19 @@ const heads = new Set<string>([
 
 /** The most links: the library takes some thirty. */
 const longest = 8;
+
+/** Functions that take a few operations an element; others take tens. */
+const cheap = new Set<Elementwise>(["linear", "relu", "leakyRelu", "clip", "abs", "hardSwish"]);
+
+/**
+ * Whether a link is slow after a node: a convolution computes a vector's elements at each place, and of few channels most
+ * of them are none.
+ */
+function isWasteful(link: Link, { op, outputs }: Node): boolean {
+  if (link.kind === "binary" || cheap.has(link.algorithm) || op.name !== Conv.name) return false;
+  const channels = outputs[0]!.shape[1] as number;
+  return 2 * channels < blockLength * Math.ceil(channels / blockLength);
+}
 
 /**
  * Whether an operand is read element by element, by channel, or is one number: what the library is quick at. (By channel
@@ -154,6 +168,7 @@ export function chainsOf(
         linksOf(next, value);
       if (!next || !more || (most === 1 && next.op !== (Relu as object))) break;
       if (!more.every((link) => takes(head, link.kind) && !links.some((other) => disagree(link, other)))) break;
+      if (more.some((link) => isWasteful(link, head))) break;
       rest.push(next);
       links.push(...more);
     }

@@ -56,6 +56,8 @@ export interface Cell {
   readonly start?: number;
   /** The library's own form of it, where it is neither order. */
   readonly description?: Description;
+  /** Of one in the library's own form: the form of what it was made from. */
+  readonly from?: Description;
 }
 
 /** The lengths of a value, each known. */
@@ -208,4 +210,13 @@ export function copied(dtype: DType, elements: TypedArray): TypedArray {
   const copy = allocate(dtype, elements.length);
   (copy as Float32Array).set(elements as Float32Array);
   return copy;
+}
+
+/**
+ * A tensor with axes of length 1 before its own, and at least two: the library has none without axes, and version 2 errs in
+ * post-operations over a single one.
+ */
+export function widened(cell: Cell, rank = 0): Cell {
+  const lead = Math.max(2, rank) - cell.shape.length;
+  return lead <= 0 ? cell : { ...cell, shape: [...new Array<number>(lead).fill(1), ...cell.shape], order: "plain" };
 }

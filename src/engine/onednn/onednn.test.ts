@@ -6,8 +6,13 @@ import { type Dimension, inputValue, parameterValue, stateValue, type Value } fr
 import { conv } from "../../ops/conv.ts";
 import { add, mul, Neg, neg, Relu, relu } from "../../ops/core/elementwise.ts";
 import { Reciprocal } from "../../ops/core/functions.ts";
+import { reshape } from "../../ops/core/shape.ts";
+import { gemm } from "../../ops/matmul.ts";
 import { openLibrary } from "../../platform/native.ts";
-import { full, scalar } from "../../tensor/tensor.ts";
+import { Random } from "../../tensor/random.ts";
+import { type Shape, sizeOf } from "../../tensor/shape.ts";
+import { full, scalar, Tensor } from "../../tensor/tensor.ts";
+import { reference } from "../reference.ts";
 import { Unimplemented } from "./dnnl.ts";
 import { dnnl, missing } from "./library.ts";
 import { pass } from "./loops.ts";
@@ -49,6 +54,37 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     const x = inputValue("x", { dtype: "float32", shape: [2, 3] });
     const program = await onednn.compile(makeGraph([x], { y: apply(Reciprocal, [add(x, 1)])[0]! }), new Map());
     expect((await program.run({ x: full([2, 3], 3) })).get("y")!.toArray()).toEqual(new Array(6).fill(0.25));
+  });
+
+  test("weights of one product turned and of another as they are, of a kernel that covers its input too, are each packed", async () => {
+    const x = inputValue("x", { dtype: "float32", shape: [2, 64] });
+    const w = parameterValue("w", { dtype: "float32", shape: [64, 64] });
+    const kernel = parameterValue("kernel", { dtype: "float32", shape: [48, 4, 4, 4] });
+    const map = reshape(x, [2, 4, 4, 4]);
+    const graph = makeGraph([x], {
+      turned: gemm(x, w, { transB: 1 }),
+      plain: gemm(x, w),
+      whole: relu(conv(map, kernel, undefined, { kernel_shape: [4, 4] })),
+    });
+    const random = new Random(1, "products");
+    const draw = (shape: Shape) =>
+      new Tensor(
+        "float32",
+        shape,
+        Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+      );
+    const variables = new Map([
+      ["w", draw([64, 64])],
+      ["kernel", draw([48, 4, 4, 4])],
+    ]);
+    const feeds = { x: draw([2, 64]) };
+    const [ours, expected] = await Promise.all(
+      [onednn, reference].map(async (engine) => (await engine.compile(graph, variables)).run(feeds)),
+    );
+    for (const [name, { data }] of expected!)
+      [...data].forEach((each, index) => {
+        expect(ours!.get(name)!.data[index]).toBeCloseTo(Number(each), 4);
+      });
   });
 
   test("programs that this one starts find no variables of its own in their environment", () => {

@@ -19,6 +19,7 @@ import {
   type Region,
   roomOf,
   shapeOf,
+  widened,
 } from "./memory.ts";
 import { layElsewhere } from "./pieces.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
@@ -256,7 +257,7 @@ export class Plan {
       return to;
     }
     const primitive = this.dnnl.reorder(
-      this.dnnl.describe(formOf(from)),
+      from.description ?? this.dnnl.describe(formOf(from)),
       to.description ?? this.dnnl.describe(formOf(to)),
     );
     const both = [[argument.source, from] as const, [argument.result, to] as const];
@@ -266,15 +267,15 @@ export class Plan {
 
   /** A tensor in a form of the library's choice, made once for every run (or for good, of what does not change). */
   packed(cell: Cell, description: Description): Cell {
-    if (this.dnnl.isSame(description, this.dnnl.describe(formOf(cell)))) return cell;
+    const from = cell.description ?? this.dnnl.describe(formOf(cell));
+    if (this.dnnl.isSame(description, from)) return cell;
     const known = [...(this.#orders.get(cell.region)?.values() ?? [])].find(
-      (other) =>
-        other.description && sameShape(other.shape, cell.shape) && this.dnnl.isSame(other.description, description),
+      (other) => other.from && this.dnnl.isSame(other.from, from) && this.dnnl.isSame(other.description!, description),
     );
     if (known) return known;
     const region = () => this.#like(cell, this.dnnl.bytesOf(description));
     const key = `packed ${this.#orders.get(cell.region)?.size ?? 0}`;
-    return this.#once(cell, key, () => this.#copied(cell, { ...cell, description, region: region() }));
+    return this.#once(cell, key, () => this.#copied(cell, { ...cell, description, from, region: region() }));
   }
 
   #once(cell: Cell, key: string, make: () => Cell): Cell {
@@ -377,13 +378,4 @@ export function byRule(rule: Rule | undefined, node: Node, plan: Plan): boolean 
     if (error instanceof Unimplemented) return false;
     throw located(error, node);
   }
-}
-
-/**
- * A tensor with axes of length 1 before its own, and at least two: the library has none without axes, and version 2 errs in
- * post-operations over a single one.
- */
-export function widened(cell: Cell, rank = 0): Cell {
-  const lead = Math.max(2, rank) - cell.shape.length;
-  return lead <= 0 ? cell : { ...cell, shape: [...new Array<number>(lead).fill(1), ...cell.shape], order: "plain" };
 }

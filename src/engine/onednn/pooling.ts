@@ -46,11 +46,14 @@ const forward =
   (node, plan) => {
     const [x] = node.inputs as [Value];
     if (!isFloat32(x) || x.shape.length > 5 || node.attributes.storage_order === 1) return false;
-    const source = plan.ordered(x, plan.orderOf(x.shape), plan.precision);
     const isMax = algorithmOf(node) === "max";
     if (isMax && plan.isUsed(node.outputs[1])) return false;
-    const result = plan.output(node, 0, plan.orderOf(node.outputs[0]!.shape), plan.precision);
     const paired = isMax && plan.consumers(x).some(({ op }) => op.name === MaxPoolGradient.name);
+    const { order: own } = plan.anywhere(x, plan.storedAs(x));
+    // The result is quicker to reorder, as it is smaller.
+    const order = own === "channelsLast" && !paired ? own : plan.orderOf(x.shape);
+    const source = plan.ordered(x, order, plan.precision);
+    const result = plan.output(node, 0, order, plan.precision);
     const forms = poolingForms(node, algorithmOf(node), source, result, paired);
     if (!forms) return false;
     const primitive = plan.dnnl.pooling(forms);

@@ -4,10 +4,11 @@ import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { LogSoftmax, Softmax } from "../../ops/softmax.ts";
 import { normaliseAxis, type Shape } from "../../tensor/shape.ts";
 import { argument, type Form } from "./dnnl.ts";
-import { bytesOf, type Cell, formOf } from "./memory.ts";
-import { isFloat32, type Plan, type Rule, type Rules, widened } from "./plan.ts";
+import { bytesOf, type Cell, formOf, widened } from "./memory.ts";
+import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
-const turned = ({ shape, precision: dtype }: Cell, isTurned: boolean): Form => {
+/** A matrix, or its transpose. */
+export const turned = ({ shape, precision: dtype }: Cell, isTurned: boolean): Form => {
   const [rows, columns] = shape as [number, number];
   return isTurned ? { shape: [columns, rows], strides: [1, columns], dtype } : { shape, strides: [columns, 1], dtype };
 };
@@ -26,10 +27,13 @@ export function product(
 ): void {
   const output = plan.output(node, 0, "plain", plan.resultPrecision(node));
   const result = shape ? { ...output, shape } : output;
-  const primitive = plan.dnnl.product(first, second, bias && formOf(bias), formOf(result), postOps);
+  // What no run changes is brought into the form that the library likes best.
+  const free: Form = plan.isFixed(right) ? { shape: second.shape, dtype: second.dtype } : second;
+  const primitive = plan.dnnl.product(first, free, bias && formOf(bias), formOf(result), postOps);
+  const given: Cell = { ...right, shape: second.shape, description: plan.dnnl.describe(second) };
   plan.run(primitive, [
     [argument.source, { ...left, description: plan.dnnl.describe(first) }],
-    [argument.weights, { ...right, description: plan.dnnl.describe(second) }],
+    [argument.weights, plan.packed(given, primitive.form(argument.weights))],
     ...(bias ? [[argument.bias, bias] as const] : []),
     ...operands,
     [argument.result, result],
