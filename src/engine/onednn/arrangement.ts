@@ -3,7 +3,7 @@ import type { Value } from "../../graph/value.ts";
 import { Identity } from "../../ops/core/elementwise.ts";
 import { Flatten, Reshape, Squeeze, Transpose, Unsqueeze } from "../../ops/core/shape.ts";
 import { Dropout, SliceDropout } from "../../ops/dropout.ts";
-import { type Shape, stridesOf } from "../../tensor/shape.ts";
+import { type Shape, sameShape, stridesOf } from "../../tensor/shape.ts";
 import { argument } from "./dnnl.ts";
 import { bytesOf, type Cell, stridesIn } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
@@ -37,11 +37,17 @@ export function copy(
   from: readonly [Cell, readonly number[], number?],
   to: readonly [Cell, readonly number[], number?],
 ): void {
-  const cells = [from, to].map(([cell, strides, first = 0]) => ({
+  // Version 3 copies between two of one form as if they had no gaps: an axis of length 1 makes them two forms.
+  const isOneForm = sameShape(from[1], to[1]);
+  const cells = [from, to].map(([cell, strides, first = 0], index) => ({
     ...cell,
     shape,
     start: (cell.start ?? 0) + bytesOf(cell.dtype, [first], cell.precision),
-    description: plan.dnnl.describe({ shape, strides, dtype: cell.precision }),
+    description: plan.dnnl.describe({
+      shape: isOneForm ? [1, ...shape] : shape,
+      strides: isOneForm ? [index + 1, ...strides] : strides,
+      dtype: cell.precision,
+    }),
   })) as [Cell, Cell];
   plan.run(plan.dnnl.reorder(cells[0].description!, cells[1].description!), [
     [argument.source, cells[0]],
