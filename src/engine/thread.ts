@@ -90,6 +90,16 @@ class ThreadProgram implements Program {
     this.#options = options;
   }
 
+  /** @throws StriateError where the thread is no more, with what to do about it */
+  #call(method: string, argument: unknown, transfer?: ArrayBuffer[]): Promise<unknown> {
+    return this.#worker.call(method, argument, transfer).catch((cause) => {
+      const { failure } = this.#worker;
+      if (!failure) throw cause;
+      const found = `a program whose thread is no more (${failure.message})`;
+      throw new StriateError({ subject: this.#far.title, found, mend: "Compile it again", cause });
+    });
+  }
+
   /**
    * Makes the far end's program. Weights that no run changes are constants to it: it arranges them once, for speed.
    * @param isFirst whether no run can come in between: the variables then follow piece by piece, so that not all are there twice
@@ -111,10 +121,10 @@ class ThreadProgram implements Program {
       precision: this.#options.precision ?? "float32",
     };
     try {
-      const calls = [this.#worker.call("open", request)];
+      const calls = [this.#call("open", request)];
       for (const piece of piecesOf(apart)) {
         if (isFirst) await calls.at(-1);
-        calls.push(this.#worker.call("write", { program: this.#program, variables: plain(piece) }));
+        calls.push(this.#call("write", { program: this.#program, variables: plain(piece) }));
       }
       await Promise.all(calls);
     } catch (cause) {
@@ -137,7 +147,7 @@ class ThreadProgram implements Program {
     this.#memory.check(feeds);
     const loaded = Object.fromEntries(checked.map(([name, tensor]) => [name, this.#ferry.load(tensor, lent)]));
     const request: RunRequest = { program: this.#program, feeds: loaded, lent };
-    const answer = (await this.#worker.call("run", request, lent).catch((cause) => {
+    const answer = (await this.#call("run", request, lent).catch((cause) => {
       if (cause instanceof StriateError) throw cause;
       const found = `a run that it gives up (${(cause as Error).message})`;
       throw new StriateError({ subject: this.#far.title, found, cause });
@@ -150,18 +160,18 @@ class ThreadProgram implements Program {
     const fixed = this.#fixed;
     const asked = checkRead(this.#graph, names);
     if (fixed) return new Map(asked.map((name) => [name, fixed.get(name)!]));
-    return tensors(await this.#worker.call("read", { program: this.#program, names: asked }));
+    return tensors(await this.#call("read", { program: this.#program, names: asked }));
   }
 
   async revert(): Promise<void> {
-    if (!this.#fixed) await this.#worker.call("revert", { program: this.#program });
+    if (!this.#fixed) await this.#call("revert", { program: this.#program });
   }
 
   async write(variables: Tensors): Promise<void> {
     checkWritten(this.#graph, variables);
     if (this.#disposed) throw new StriateError({ subject: "write", found: "a program that was disposed of" });
     if (!this.#fixed) {
-      await this.#worker.call("write", { program: this.#program, variables: plain(variables) });
+      await this.#call("write", { program: this.#program, variables: plain(variables) });
       return;
     }
     const held = this.#fixed;
@@ -171,17 +181,20 @@ class ThreadProgram implements Program {
 
   async profile(): Promise<readonly RunTime[]> {
     if (!this.#options.profile) return [];
-    return (await this.#worker.call("profile", { program: this.#program })) as RunTime[];
+    return (await this.#call("profile", { program: this.#program })) as RunTime[];
   }
 
   async report(): Promise<ProgramReport> {
-    const answer = (await this.#worker.call("report", { program: this.#program })) as ReportAnswer;
+    const answer = (await this.#call("report", { program: this.#program })) as ReportAnswer;
     return { engine: this.#far.name, ...answer };
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    await this.#worker.call("dispose", { program: this.#program });
+    await this.#worker.call("dispose", { program: this.#program }).catch((error) => {
+      // With its thread it is gone.
+      if (!this.#worker.failure) throw error;
+    });
   }
 }
 
@@ -258,8 +271,12 @@ export class ThreadEngine implements Engine {
     return worker;
   }
 
+  /** The thread, or another in place of one that failed. */
   #thread(): Peer {
-    this.#worker ??= this.#far.start();
+    if (!this.#worker || this.#worker.failure) {
+      this.#worker = this.#far.start();
+      this.#asked = undefined;
+    }
     return this.#worker;
   }
 

@@ -70,6 +70,11 @@ export class Peer {
     else waiting?.reject(error.complaint ? new StriateError(error.complaint) : new Error(error.message));
   }
 
+  /** Why every call fails from now on, where that is so. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
   /** Every waiting and later call fails with this error. */
   fail(error: Error): void {
     this.#failure ??= error;

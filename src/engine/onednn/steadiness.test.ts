@@ -1,7 +1,7 @@
 /** Programs beside one another and one after the other, and the memory that they may take. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { bind } from "../../graph/rewrite.ts";
 import { training } from "../../graph/training.ts";
@@ -13,6 +13,7 @@ import { sgd } from "../../nn/optimisers.ts";
 import { step, withLoss } from "../../nn/step.ts";
 import { encode } from "../../onnx/encode.ts";
 import { relu } from "../../ops/core/elementwise.ts";
+import type { Peer } from "../../platform/calls.ts";
 import { startWorker } from "../../platform/worker.ts";
 import { Random } from "../../tensor/random.ts";
 import { scalar, Tensor, tensor } from "../../tensor/tensor.ts";
@@ -23,6 +24,7 @@ import { lower } from "./lower.ts";
 import { onednn } from "./onednn.ts";
 import { NativeProgram } from "./program.ts";
 import { makeService } from "./service.ts";
+import { startEngine } from "./start.ts";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -155,8 +157,22 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     expect(() => service.report({ program })).toThrow("a program that was disposed of");
   });
 
-  test("a thread that dies is an error that says so, and what it was asked for fails", async () => {
-    const start = () => startWorker(new URL("data:text/javascript,setTimeout(() => process.exit(3), 100)"));
+  test("what is compiled while the engine closes stays, in the calling thread too", async () => {
+    const x = inputValue("x", { dtype: "float32", shape: [2] });
+    const graph = makeGraph([x], { y: relu(x) });
+    const before = await onednn.compile(graph, new Map());
+    const closing = onednn.close();
+    const program = await onednn.compile(graph, new Map());
+    await closing;
+    expect((await program.run({ x: tensor([-1, 2]) })).get("y")!.toArray()).toEqual([0, 2]);
+    await expect(before.run({ x: tensor([-1, 2]) })).rejects.toThrow("a program whose thread is no more");
+    await before.dispose();
+    await program.dispose();
+  });
+
+  test("a thread that dies is an error that says so, and another takes its place", async () => {
+    const dies = (): Peer => startWorker(new URL("data:text/javascript,setTimeout(() => process.exit(3), 100)"));
+    const start = vi.fn(startEngine).mockImplementationOnce(dies);
     const dying = new ThreadEngine({
       name: "dying",
       title: "Dying",
@@ -165,7 +181,14 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
       takesConstants: false,
       precisions: ["float32"],
     });
-    const { graph, variables } = trained(4);
-    await expect(dying.compile(graph, variables)).rejects.toThrow(/Dying: .*the worker stopped with exit code 3/);
+    const { graph, variables, feeds } = trained(4);
+    await expect(dying.compile(graph, variables)).rejects.toThrow(
+      "Dying: a program whose thread is no more (the worker stopped with exit code 3). Compile it again.",
+    );
+    const program = await dying.compile(graph, variables);
+    expect((await program.run(feeds)).get("loss")!.item()).toBeGreaterThan(0);
+    expect(start).toHaveBeenCalledTimes(2);
+    await dying.close();
+    await expect(program.read()).rejects.toThrow("a program whose thread is no more (the worker was stopped)");
   });
 });

@@ -164,7 +164,9 @@ describe.each(engines)("$name, in a thread of its own", (engine) => {
     const runs = Array.from({ length: 20 }, () => program.run(feeds));
     await engine.close();
     for (const outputs of await Promise.all(runs)) expect(Number.isFinite(outputs.get("loss")!.item())).toBe(true);
-    await expect(program.run(feeds)).rejects.toThrow("the worker was stopped");
+    await expect(program.run(feeds)).rejects.toThrow(
+      "a program whose thread is no more (the worker was stopped). Compile it again.",
+    );
   });
 
   test("a LeNet-5 training step follows the reference engine's", async () => {
