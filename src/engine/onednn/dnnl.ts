@@ -262,9 +262,8 @@ export abstract class Dnnl {
     return this.normalisationFlags.scale + this.normalisationFlags.shift;
   }
 
-  /** Flags of batch normalisation: it always scales and shifts. */
-  protected normalisationFlagsOf({ relu, given }: NormalisationForms): number {
-    return this.scaleAndShift + (relu ? this.normalisationFlags.relu : 0) + (given ? 1 : 0);
+  protected normalisationFlagsOf({ relu, given, scaled = true }: NormalisationForms): number {
+    return (scaled ? this.scaleAndShift : 0) + (relu ? this.normalisationFlags.relu : 0) + (given ? 1 : 0);
   }
 
   /** Attributes: the scratchpad is the caller's, and results go through the post-operations. */
@@ -391,4 +390,8 @@ export interface NormalisationForms {
   readonly relu: boolean;
   /** Whether mean and variance are given, not the batch's own. */
   readonly given?: boolean;
+  /** Whether what the gradient needs is kept, as it is of the batch's own. */
+  readonly forGradient?: boolean;
+  /** Whether it is scaled and shifted, as it is unless this is said. */
+  readonly scaled?: boolean;
 }

@@ -184,7 +184,7 @@ export class Dnnl2 extends Dnnl {
       "dnnl_batch_normalization_forward_desc_init",
       ["int", pointer, "float", "uint"],
       [
-        given.given ? propagation.inference : propagation.training,
+        given.given && !given.forGradient ? propagation.inference : propagation.training,
         this.addressOfForm(source),
         epsilon,
         this.normalisationFlagsOf(given),

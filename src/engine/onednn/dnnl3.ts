@@ -164,12 +164,18 @@ export class Dnnl3 extends Dnnl {
   }
 
   #normalisation(forms: NormalisationForms): Handle {
-    const { source, epsilon, given } = forms;
+    const { source, epsilon, given, forGradient } = forms;
     const form = this.addressOfForm(source);
     return this.#descriptor(
       "batch_normalization_forward",
       ["int", pointer, pointer, "float", "uint"],
-      [given ? propagation.inference : propagation.training, form, form, epsilon, this.normalisationFlagsOf(forms)],
+      [
+        given && !forGradient ? propagation.inference : propagation.training,
+        form,
+        form,
+        epsilon,
+        this.normalisationFlagsOf(forms),
+      ],
     );
   }
 

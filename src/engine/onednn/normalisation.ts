@@ -11,6 +11,7 @@ import { reluGradient } from "./elementwise.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import type { Stored } from "./precision.ts";
+import { statistics } from "./statistics.ts";
 
 /** Maps channels-last; rows of features as they are. */
 const arranged = (plan: Plan, x: Value, precision: Stored): Cell =>
@@ -50,11 +51,14 @@ const byBatch: Rule = (node, plan) => {
   const [x, ...rest] = node.inputs as Value[];
   const source = arranged(plan, x!, plan.precision);
   const [scale, shift] = vectors(plan, rest) as [Cell, Cell];
-  const relu = plan.isFollowed(node);
+  const result = plan.output(node, 0, source.order, source.precision);
+  const [mean, variance] = [1, 2].map((index) => plan.output(node, index, "plain")) as [Cell, Cell];
   const primitive = plan.dnnl.normalisation({
     source: formOf(source),
     epsilon: node.attributes.epsilon as number,
-    relu,
+    relu: plan.isFollowed(node),
+    given: statistics(plan, source, result, mean, variance),
+    forGradient: true,
   });
   const workspace = primitive.workspace && plan.temporary(primitive.workspace);
   if (workspace) plan.workspaces.set(x!, { cell: workspace, node, precision: plan.precision });
@@ -63,9 +67,9 @@ const byBatch: Rule = (node, plan) => {
     [argument.source, source],
     [argument.scale, scale],
     [argument.shift, shift],
-    [argument.mean, plan.output(node, 1, "plain")],
-    [argument.variance, plan.output(node, 2, "plain")],
-    [argument.result, plan.output(node, 0, source.order, source.precision)],
+    [argument.mean, mean],
+    [argument.variance, variance],
+    [argument.result, result],
   ]);
   return true;
 };
