@@ -2,6 +2,8 @@ import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { type BuiltCase, buildCase } from "../../../test/check/build.ts";
 import { tables } from "../../../test/check/cases/all.ts";
 import { expectClose, largestDifference } from "../../../test/check/compare.ts";
+import { isOperator, readGolden } from "../../../test/check/golden.ts";
+import { goldenGraph } from "../../../test/check/golden-graph.ts";
 import { type Graph, makeGraph } from "../../graph/graph.ts";
 import { rewrite } from "../../graph/rewrite.ts";
 import { constant, inputValue, parameterValue, type Value } from "../../graph/value.ts";
@@ -144,7 +146,7 @@ function unchanged(value: Value): Value {
 }
 
 /** The graph of a case between convolutions that change nothing. */
-function between({ graph }: BuiltCase): Graph {
+function between({ graph }: Pick<BuiltCase, "graph">): Graph {
   const inputs = graph.inputs.map((input) => inputValue(input.source.name, input));
   const leaves = new Map<Value, Value>(graph.inputs.map((input, index) => [input, unchanged(inputs[index]!)]));
   const { outputs } = rewrite({ ...graph, inputs }, () => undefined, leaves).graph;
@@ -219,21 +221,43 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     .flat()
     .filter(({ except }) => !except?.includes("onednn"));
 
+  /** Whether a case computes in bfloat16 between convolutions, and then within a few roundings of the reference. */
+  function isWithinRoundings({
+    name,
+    graph: alone,
+    feeds: exact,
+  }: Pick<BuiltCase, "name" | "graph" | "feeds">): boolean {
+    const given = new Map([...exact].map(([label, tensor]) => [label, rounded(tensor)]));
+    const graph = between({ graph: alone });
+    if (halvesOf(graph).nodes.size === 0) return false;
+    const found = run(graph, given);
+    for (const [label, expected] of evaluateGraph(graph, given).outputs)
+      expectClose(`${name}: ${label}`, found.get(label), expected, { relative: mostRoundings * roundoff });
+    return true;
+  }
+
   test("every operator's case between convolutions is within a few roundings of the reference", () => {
-    let count = 0;
     useThreads(1);
-    for (const opCase of cases) {
-      const built = buildCase(opCase, "fixed");
-      const given = new Map([...built.feeds].map(([name, tensor]) => [name, rounded(tensor)]));
-      const graph = between(built);
-      if (halvesOf(graph).nodes.size === 0) continue;
-      count++;
-      const found = run(graph, given);
-      for (const [name, expected] of evaluateGraph(graph, given).outputs)
-        expectClose(`${opCase.name}: ${name}`, found.get(name), expected, { relative: mostRoundings * roundoff });
-    }
-    expect(count).toBeGreaterThan(400);
+    const within = cases.filter((opCase) => isWithinRoundings(buildCase(opCase, "fixed")));
+    expect(within.length).toBeGreaterThan(400);
   }, 60_000);
+
+  const golden = readGolden();
+  test.skipIf(!golden)(
+    "the layers that PyTorch recorded, and their gradients, are so too",
+    () => {
+      useThreads(1);
+      const { cases, tensors } = golden!;
+      const within = cases.filter((each) => {
+        if (!isOperator(each)) return false;
+        const graph = goldenGraph(each, tensors);
+        const feeds = new Map(graph.inputs.map(({ source: { name } }) => [name, tensors.get(`${each.name}.${name}`)!]));
+        return isWithinRoundings({ name: each.name, graph, feeds });
+      });
+      expect(within.length).toBeGreaterThan(80);
+    },
+    60_000,
+  );
 });
 
 /** Roundings between a case's operands and its results, at most: an operator's own, its gradients' and their sums'. */
