@@ -2,6 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { engineOfEnvironment, engineVariable } from "../src/cli/engine.ts";
+import type { Engine } from "../src/engine/engine.ts";
 import { ort } from "../src/index.ts";
 import { type PartResult, runs } from "./measure.ts";
 import { memoryPart } from "./memory.ts";
@@ -21,13 +23,15 @@ interface Choice {
   /** What the name of an operator's shape has to hold for it to be measured. */
   readonly only: string;
   readonly file: string | undefined;
+  /** What ours runs on, where it is not oneDNN and others that are compared. */
+  readonly engine: Engine;
 }
 
 const parts: Readonly<Record<string, (choice: Choice) => Promise<PartResult>>> = {
-  training: trainingPart,
-  prediction: predictionPart,
+  training: ({ engine }) => trainingPart(engine),
+  prediction: ({ engine }) => predictionPart(engine),
   start: startPart,
-  operators: ({ only }) => operatorsPart(only),
+  operators: ({ only, engine }) => operatorsPart(only, engine),
   networks: (choice) => networksPart(choice.networks, choice.works),
   memory: (choice) => memoryPart(choice.networks, choice.works),
 };
@@ -39,10 +43,13 @@ PART is one of ${Object.keys(parts).join(", ")}; all of them unless given.
 NETWORK is one of ${networks.map(({ name }) => name).join(", ")}:
 networks that are measured, in training and in prediction
 or in the one of --work.
---only chooses the operators whose shape's name holds it.`;
+--only chooses the operators whose shape's name holds it.
+Training, prediction and operators run on the engine that ${engineVariable} of the environment names, ONNX Runtime (ort)
+unless it does; start on that or auto. Networks and memory compare engines, oneDNN first, whatever it says.`;
 
-function chosen(): Choice | undefined {
+async function chosen(): Promise<Choice | undefined> {
   try {
+    const engine = process.env[engineVariable] ? await engineOfEnvironment() : ort;
     const options = { json: { type: "string" }, only: { type: "string" }, work: { type: "string" } } as const;
     const { positionals, values } = parseArgs({ allowPositionals: true, options });
     const { json, only = "", work } = values;
@@ -57,20 +64,21 @@ function chosen(): Choice | undefined {
           ? [...rest, "networks"]
           : rest,
     );
-    return { names: [...names], networks: named, works: work ? [work] : works, only, file: json };
-  } catch {
+    return { names: [...names], networks: named, works: work ? [work] : works, only, file: json, engine };
+  } catch (error) {
+    process.stderr.write(`bench: ${(error as Error).message}\n`);
     return undefined;
   }
 }
 
-const choice = chosen();
+const choice = await chosen();
 if (!choice) {
   process.stderr.write(`${usage}\n`);
   process.exitCode = 2;
 } else {
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`;
   process.stdout.write(
-    `${machine}\nMedians of ${runs} interleaved runs, each the median of its steps. Speed is their time / ours: above 1, ours is faster.\n`,
+    `${machine}\nMedians of ${runs} interleaved runs, each the median of its steps. Speed is their time / ours: above 1, ours is faster.\nTraining, prediction and operators run on ${choice.engine.name}.\n`,
   );
   const results: Record<string, PartResult> = {};
   for (const name of choice.names) {
@@ -78,5 +86,5 @@ if (!choice) {
     process.stdout.write(`\n${formatPart(results[name])}\n`);
   }
   if (choice.file) await writeFile(choice.file, `${JSON.stringify({ machine, parts: results }, undefined, 2)}\n`);
-  await ort.close();
+  await choice.engine.close();
 }

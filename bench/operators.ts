@@ -1,8 +1,9 @@
 /** The speed of single operators over the shapes of two networks, beside PyTorch in the better of its memory layouts. */
 import { fileURLToPath } from "node:url";
+import type { Engine } from "../src/engine/engine.ts";
 import { type Graph, makeGraph, nodesOf } from "../src/graph/graph.ts";
 import { parameterValue, stateValue, type Value } from "../src/graph/value.ts";
-import { ort, Random, scalar, Tensor } from "../src/index.ts";
+import { Random, scalar, Tensor } from "../src/index.ts";
 import { slice } from "../src/ops/core/arrange.ts";
 import { add } from "../src/ops/core/elementwise.ts";
 import { reshape } from "../src/ops/core/shape.ts";
@@ -40,7 +41,10 @@ function drawn(name: string, shape: readonly number[]): Tensor {
  * Our program: the operands are variables, which stay where they are from run to run as a network's activations do, and
  * are no constants, since something is updated; of the result one element leaves it.
  */
-async function striate(job: Pick<Job, "operands" | "build">): Promise<Contender & { readonly lowering: string }> {
+async function striate(
+  engine: Engine,
+  job: Pick<Job, "operands" | "build">,
+): Promise<Contender & { readonly lowering: string }> {
   const operands = Object.entries(job.operands);
   const values = Object.fromEntries(
     operands.map(([name, shape]): [string, Value] => [name, parameterValue(name, { dtype: "float32", shape })]),
@@ -51,18 +55,18 @@ async function striate(job: Pick<Job, "operands" | "build">): Promise<Contender 
     { variable: count, next: add(count, 1) },
   ]);
   const variables = new Map(operands.map(([name, shape]) => [name, drawn(name, shape)]));
-  const program = await ort.compile(graph, variables.set("count", scalar(0)), { threads: coreCount() });
+  const program = await engine.compile(graph, variables.set("count", scalar(0)), { threads: coreCount() });
   return {
     name: "Striate",
-    lowering: loweringOf(makeGraph([], { y }, [{ variable: count, next: count }])),
+    lowering: loweringOf(engine, makeGraph([], { y }, [{ variable: count, next: count }])),
     run: (steps) => timed(steps, () => program.run({})),
     close: () => program.dispose(),
   };
 }
 
 /** The operators that a graph is lowered to, in order; those that move nothing left out. */
-const loweringOf = (graph: Graph): string =>
-  nodesOf(ort.lower(graph))
+const loweringOf = (engine: Engine, graph: Graph): string =>
+  nodesOf(engine.lower(graph))
     .filter(({ op }) => !["Reshape", "Identity", "Unsqueeze"].includes(op.name))
     .map(({ op, attributes: { group } }) => {
       const where = op.name === "Conv" && op.domain !== "" ? " in blocks" : "";
@@ -106,9 +110,9 @@ function rested(contender: Contender, milliseconds: number, turn: { last?: Conte
 }
 
 /** What a call takes that does nothing, in seconds: in a network it is no part of an operator. */
-async function emptyCall(): Promise<number> {
+async function emptyCall(engine: Engine): Promise<number> {
   const x = { x: [1] };
-  const empty = await striate({ operands: x, build: (of) => of.x! });
+  const empty = await striate(engine, { operands: x, build: (of) => of.x! });
   const [timing] = await interleaved([empty], runSeconds);
   await empty.close();
   return median(timing!.secondsPerStep);
@@ -123,8 +127,8 @@ interface Measured {
   readonly speed?: number;
 }
 
-async function measure(job: Job, python: Python | undefined, call: number): Promise<Measured> {
-  const own = await striate(job);
+async function measure(engine: Engine, job: Job, python: Python | undefined, call: number): Promise<Measured> {
+  const own = await striate(engine, job);
   try {
     const turn = {};
     const torch = python && (await better(layouts.map((layout) => pytorch(python, job, layout))));
@@ -181,12 +185,12 @@ const rowOf = ({ job, lowering, ours, theirs, layout, speed }: Measured): string
   lowering,
 ];
 
-/** @param only what a family and shape ("convolution, input gradient: depthwise 32, …") have to hold to be measured */
-export async function operatorsPart(only: string): Promise<PartResult> {
+/** @param only what a family and shape ("convolution, input gradient: depthwise 32, …") have to hold to be measured; @param engine what ours runs on */
+export async function operatorsPart(only: string, engine: Engine): Promise<PartResult> {
   const script = fileURLToPath(new URL("operators/pytorch.py", import.meta.url));
   const started = await startPython(script, { threads: coreCount() });
   const python = typeof started === "string" ? undefined : started;
-  const call = await emptyCall();
+  const call = await emptyCall(engine);
   const ratios: Ratio[] = [];
   const tables = [];
   try {
@@ -195,7 +199,7 @@ export async function operatorsPart(only: string): Promise<PartResult> {
       const jobs = family.jobs.filter(({ name }) => `${family.title}: ${name}`.includes(only));
       if (jobs.length === 0) continue;
       process.stderr.write(`${family.title}: ${jobs.length} shapes\n`);
-      for (const job of jobs) measured.push(await measure(job, python, call));
+      for (const job of jobs) measured.push(await measure(engine, job, python, call));
       ratios.push(...ratiosOf(family, measured));
       const heading = [family.title, "network", "ours", "PyTorch", "its layout", "speed", "lowered to"];
       tables.push([heading, ...measured.map(rowOf)]);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as onnxruntime from "onnxruntime-node";
-import { ort } from "../src/index.ts";
+import type { Engine } from "../src/engine/engine.ts";
 import { coreCount } from "../src/platform/worker.ts";
 import {
   type Contender,
@@ -20,8 +20,8 @@ import { model, noise } from "./network.ts";
 const target = 0.95;
 
 /** A prediction, then the next. */
-async function striate(count: number): Promise<Contender> {
-  const program = await ort.compile(model.graph, model.variables, { threads: coreCount() });
+async function striate(engine: Engine, count: number): Promise<Contender> {
+  const program = await engine.compile(model.graph, model.variables, { threads: coreCount() });
   const image = noise(count);
   return {
     name: `Striate, batch ${count}`,
@@ -31,8 +31,8 @@ async function striate(count: number): Promise<Contender> {
 }
 
 /** With the next batch sent while one is computed, as `evaluate` does. */
-async function striateAhead(count: number): Promise<Contender> {
-  const program = await ort.compile(model.graph, model.variables, { threads: coreCount() });
+async function striateAhead(engine: Engine, count: number): Promise<Contender> {
+  const program = await engine.compile(model.graph, model.variables, { threads: coreCount() });
   const image = noise(count);
   return {
     name: `Striate, batch ${count}, one ahead`,
@@ -55,7 +55,7 @@ async function bare(file: string, count: number): Promise<Contender> {
   };
 }
 
-export async function predictionPart(): Promise<PartResult> {
+export async function predictionPart(engine: Engine): Promise<PartResult> {
   const folder = await mkdtemp(join(tmpdir(), "striate-bench-"));
   try {
     const file = join(folder, "lenet5.onnx");
@@ -63,7 +63,7 @@ export async function predictionPart(): Promise<PartResult> {
     const timings: Timing[] = [];
     const ratios: Ratio[] = [];
     for (const count of [128, 1]) {
-      const contenders = [await striate(count), await bare(file, count), await striateAhead(count)];
+      const contenders = [await striate(engine, count), await bare(file, count), await striateAhead(engine, count)];
       const [ours, theirs, ahead] = (await interleaved(contenders)) as [Timing, Timing, Timing];
       timings.push(ours, ahead, theirs);
       ratios.push(ratioOf(ours, theirs, count === 128 ? target : undefined));

@@ -1,4 +1,5 @@
 /** The speed of a training step: LeNet-5, batch 128, SGD with momentum. */
+import type { Engine } from "../src/engine/engine.ts";
 import { fastest, interleaved, type PartResult, ratioOf, type Timing } from "./measure.ts";
 import { batch } from "./network.ts";
 import { jax, jaxNote } from "./training/jax.ts";
@@ -22,12 +23,12 @@ async function agreement(trainers: readonly Trainer[]): Promise<string> {
   return `After ${steps} steps from the same weights on the same batch their losses differ by ${spread.toExponential(1)}.`;
 }
 
-export async function trainingPart(): Promise<PartResult> {
-  const ours = await striateStep();
+export async function trainingPart(engine: Engine): Promise<PartResult> {
+  const ours = await striateStep(engine);
   const torch = await pytorch();
   const peers = [await tfjs(), await jax()];
   const same = [ours, ...torch.trainers, ...peers];
-  const others = [striateFit(), await striateReluStep()];
+  const others = [striateFit(engine), await striateReluStep(engine)];
   try {
     const agreed = await agreement(same);
     const contenders = [ours, ...torch.trainers, ...others, ...peers];

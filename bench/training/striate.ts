@@ -1,12 +1,12 @@
 /** Our training step: the program that `fit` runs, fed as `fit` feeds it, and `fit` itself. */
 
+import type { Engine } from "../../src/engine/engine.ts";
 import {
   crossEntropy,
   Dataset,
   fit,
   lenet5,
   Model,
-  ort,
   Random,
   scalar,
   sgd,
@@ -21,9 +21,9 @@ import { batch, classes, images, labels, learningRate, model, momentum } from ".
 import type { Trainer } from "./trainer.ts";
 
 /** The step's program, a batch fed every step and the next one sent while it runs. */
-export async function striateStep(network: Model = model, name = "Striate, step"): Promise<Trainer> {
+export async function striateStep(engine: Engine, network: Model = model, name = "Striate, step"): Promise<Trainer> {
   const { graph, state } = step(withLoss(training(network.graph), crossEntropy), sgd({ momentum }));
-  const program = await ort.compile(graph, new Map([...network.variables, ...state]), {
+  const program = await engine.compile(graph, new Map([...network.variables, ...state]), {
     dimensions: { batch },
     finite: ["loss"],
     threads: coreCount(),
@@ -42,14 +42,14 @@ export async function striateStep(network: Model = model, name = "Striate, step"
 }
 
 /** LeNet-5 with ReLU and max pooling instead. */
-export const striateReluStep = (): Promise<Trainer> => {
+export const striateReluStep = (engine: Engine): Promise<Trainer> => {
   const layer = lenet5({ classes, activation: "relu", pooling: "max" });
   const network = Model.build(layer, { name: "lenet5-relu", input: [1, 32, 32], seed: 1 });
-  return striateStep(network, "Striate, step (ReLU, max pooling)");
+  return striateStep(engine, network, "Striate, step (ReLU, max pooling)");
 };
 
 /** Training by `fit`: pictures of bytes made into batches, shuffled, and every step's loss and accuracy reported. */
-export function striateFit(): Trainer {
+export function striateFit(engine: Engine): Trainer {
   const [random, stepsPerEpoch] = [new Random(2, "bench"), 100];
   const count = batch * stepsPerEpoch;
   const pixels = Uint8Array.from({ length: count * 28 * 28 }, () => random.uniform() * 256);
@@ -65,7 +65,8 @@ export function striateFit(): Trainer {
     name: "Striate, fit",
     run: async (steps) => {
       const epochs = Math.max(1, Math.round(steps / stepsPerEpoch));
-      const run = fit(model, data, { epochs, batchSize: batch, optimiser: sgd({ momentum }), learningRate, seed: 1 });
+      const options = { engine, epochs, batchSize: batch, optimiser: sgd({ momentum }), learningRate, seed: 1 };
+      const run = fit(model, data, options);
       const ends: number[] = [];
       for await (const event of run) {
         if (event.kind !== "step") continue;
