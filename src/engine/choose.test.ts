@@ -1,14 +1,28 @@
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { makeGraph } from "../graph/graph.ts";
-import { inputValue } from "../graph/value.ts";
+import { inputValue, stateValue } from "../graph/value.ts";
+import { concat } from "../ops/core/arrange.ts";
 import { relu } from "../ops/core/elementwise.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { reduceMean } from "../ops/core/reduce.ts";
+import { full, tensor } from "../tensor/tensor.ts";
 import { chooseEngine, compile, type EngineName, engines } from "./choose.ts";
 import type { EngineFacts, ProgramReport } from "./engine.ts";
 import { reportTogether } from "./engine.ts";
+import { missing } from "./onednn/library.ts";
 import { onednn } from "./onednn/onednn.ts";
 import { ort } from "./ort/ort.ts";
 import { reference } from "./reference.ts";
+
+const input = inputValue("x", { dtype: "float32", shape: [2] });
+
+/** The mean of all rows that were ever given: each run has one more of them. */
+function growing() {
+  const x = inputValue("x", { dtype: "float32", shape: [1, 3] });
+  const seen = stateValue("seen", { dtype: "float32", shape: ["n", 3] });
+  const next = concat([seen, x], 0);
+  const graph = makeGraph([x], { mean: reduceMean(next, { axes: [0] }) }, [{ variable: seen, next }]);
+  return { graph, seen: new Map([["seen", full([2, 3], 1)]]) };
+}
 
 const lacking = { found: "no library named libdnnl.so.3", mend: "Install it: apt-get install libdnnl2" };
 
@@ -26,10 +40,36 @@ describe("auto", () => {
   test("is oneDNN where that is, and says nothing", async () => {
     telling({});
     const notice = vi.fn();
-    expect(await chooseEngine("auto", notice)).toBe(onednn);
-    expect(await chooseEngine(undefined, notice)).toBe(onednn);
+    const engine = await chooseEngine("auto", notice);
+    expect(engine.name).toBe("onednn");
+    expect(await chooseEngine(undefined, notice)).toBe(engine);
     expect(notice).not.toHaveBeenCalled();
   });
+
+  test.skipIf(missing() !== undefined)(
+    "runs a graph whose variable grows on ONNX Runtime, which is said once",
+    async () => {
+      vi.restoreAllMocks();
+      const { graph, seen } = growing();
+      const notice = vi.fn();
+      const engine = await chooseEngine("auto", notice);
+      for (let count = 0; count < 2; count++) {
+        const program = await compile(graph, seen, { engine });
+        const x = tensor([4, 4, 4], [1, 3]);
+        const means = [await program.run({ x }), await program.run({ x })].map(
+          (each) => each.get("mean")!.toArray()[0],
+        );
+        expect(means).toEqual([2, 2.5]);
+        expect((await program.read()).get("seen")!.shape).toEqual([4, 3]);
+        expect((await program.report()).engine).toBe("ort");
+        await program.dispose();
+      }
+      expect(notice.mock.calls).toEqual([['Running on ONNX Runtime: oneDNN cannot run this graph ("seen" of nx3).']]);
+      const fixed = await compile(makeGraph([input], { y: relu(input) }), new Map(), { engine });
+      expect((await fixed.report()).engine).toBe("onednn");
+      await fixed.dispose();
+    },
+  );
 
   test("is ONNX Runtime elsewhere, and says once how to get the faster one", async () => {
     telling({ missing: lacking });
@@ -72,6 +112,13 @@ describe("an engine chosen by hand", () => {
     );
   });
 
+  test("that cannot run a graph which others can is an error that says why", async () => {
+    const { graph, seen } = growing();
+    await expect(onednn.compile(graph, seen)).rejects.toThrow(
+      'engine "onednn": found "seen" of nx3; expected variables whose lengths are all known. Use the engine "auto" or "ort".',
+    );
+  });
+
   test("that there is not is an error with those there are", async () => {
     await expect(chooseEngine("typo" as EngineName)).rejects.toThrow(
       "engine: found typo; expected one of auto, onednn, ort, reference.",
@@ -80,8 +127,7 @@ describe("an engine chosen by hand", () => {
 });
 
 describe("compile", () => {
-  const x = inputValue("x", { dtype: "float32", shape: [2] });
-  const graph = makeGraph([x], { y: relu(x) });
+  const graph = makeGraph([input], { y: relu(input) });
 
   test.each([
     ["reference", "float64"],

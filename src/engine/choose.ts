@@ -12,7 +12,7 @@ export const engines: readonly Engine[] = [onednn, ort, reference];
 export const engineNames = ["auto", "onednn", "ort", "reference"] as const;
 export type EngineName = (typeof engineNames)[number];
 
-/** An engine, or the name of one; `auto` is oneDNN in Node where its library loads, ONNX Runtime elsewhere. */
+/** An engine, or the name of one; `auto` is oneDNN in Node where its library loads, ONNX Runtime elsewhere and for graphs that oneDNN refuses. */
 export type EngineChoice = Engine | EngineName;
 
 /** What a function that runs models runs them on. */
@@ -25,6 +25,9 @@ export interface EngineOptions extends Pick<CompileOptions, "precision" | "memor
 export type Notice = (text: string) => void;
 
 const warn: Notice = (text) => console.warn(text);
+
+/** What `auto` is where there is oneDNN, by who is told what it cannot run. */
+const automatic = new WeakMap<Notice, Engine>();
 
 /** Those that were told already that there is a faster engine. */
 const told = new WeakSet<Notice>();
@@ -59,12 +62,37 @@ export async function chooseEngine(choice: EngineChoice = "auto", notice: Notice
 /** Where nothing can be done about the missing one, as in a browser, nothing is said. */
 async function fastest(notice: Notice): Promise<Engine> {
   const { missing } = await onednn.about();
-  if (!missing) return onednn;
+  if (!missing) return withFallback(notice);
   if (missing.mend !== undefined && !told.has(notice)) {
     told.add(notice);
     notice(`Running on ONNX Runtime; oneDNN would be faster, and is not here (${missing.found}). ${missing.mend}.`);
   }
   return ort;
+}
+
+/** oneDNN, and ONNX Runtime for those graphs that it refuses: of each who is told, the same engine each time. */
+function withFallback(notice: Notice): Engine {
+  const known = automatic.get(notice);
+  if (known) return known;
+  let isTold = false;
+  const engine: Engine = {
+    name: onednn.name,
+    about: () => onednn.about(),
+    lower: (graph) => onednn.lower(graph),
+    compile: async (graph, variables, options = {}) => {
+      const refused = onednn.refusal?.(graph);
+      if (!refused || options.precision === "bfloat16") return onednn.compile(graph, variables, options);
+      if (!isTold) notice(`Running on ONNX Runtime: oneDNN cannot run this graph (${refused.found}).`);
+      isTold = true;
+      return ort.compile(graph, variables, options);
+    },
+    close: async () => {
+      await onednn.close();
+      await ort.close();
+    },
+  };
+  automatic.set(notice, engine);
+  return engine;
 }
 
 /**

@@ -171,6 +171,8 @@ export interface Engine {
   about(): Promise<EngineFacts>;
   /** The graph that is run in place of this one: the same values in operators that the engine has. */
   lower(graph: Graph): Graph;
+  /** What of a graph keeps this engine from running it, where others can: `auto` then takes one of those. */
+  refusal?(graph: Graph): Pick<Complaint, "found" | "expected"> | undefined;
   /**
    * @param variables first values of the graph's parameters and states
    * @throws StriateError when one is missing or has another shape

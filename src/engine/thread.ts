@@ -208,6 +208,7 @@ export interface FarEnd {
   /** Asks the thread, once it has started, what lowering depends on. */
   ask?(worker: Peer): Promise<void>;
   lower(graph: Graph): Graph;
+  refusal?: Engine["refusal"];
   /** Whether weights that no run changes are sent with the model, as constants. */
   readonly takesConstants: boolean;
   readonly precisions: readonly Precision[];
@@ -235,6 +236,10 @@ export class ThreadEngine implements Engine {
 
   lower(graph: Graph): Graph {
     return this.#far.lower(graph);
+  }
+
+  refusal(graph: Graph): ReturnType<NonNullable<Engine["refusal"]>> {
+    return this.#far.refusal?.(graph);
   }
 
   about(): Promise<EngineFacts> {
@@ -283,6 +288,9 @@ export class ThreadEngine implements Engine {
   async compile(graph: Graph, variables: Tensors, options: CompileOptions = {}): Promise<Program> {
     checkPrecision(this.name, this.#far.precisions, options);
     const bound = bind(graph, options.dimensions ?? {});
+    const refused = this.refusal(bound);
+    if (refused)
+      throw new StriateError({ subject: `engine "${this.name}"`, ...refused, mend: 'Use the engine "auto" or "ort"' });
     const held = checkVariables(bound, variables);
     const isNear = this.#far.near?.fits(bound) ?? false;
     const worker = await this.#peer(isNear);

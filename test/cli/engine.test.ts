@@ -1,7 +1,9 @@
 /** Which engine a command runs on: its option, the environment, the fastest; and what is said where that is missing. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { reportText } from "../../src/cli/ran-on.ts";
 import { libraryNames, missing } from "../../src/engine/onednn/library.ts";
 import { encodePng } from "../../src/platform/image.ts";
 import { workplace } from "./harness.ts";
@@ -52,6 +54,16 @@ describe("an engine there is not is refused before anything is opened", () => {
     expect(option.code).toBe(2);
   });
 
+  test("by npm run bench", () => {
+    const bench = join(import.meta.dirname, "..", "..", "bench", "main.ts");
+    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", bench, "prediction"], {
+      env: { ...process.env, STRIATE_ENGINE: "typo" },
+      encoding: "utf8",
+    });
+    expect(stderr).toContain("bench: STRIATE_ENGINE: found typo; expected one of auto, onednn, ort, reference.");
+    expect(status).toBe(2);
+  });
+
   test.each(commands)("and so is a precision that it lacks, by striate %s", async (...words) => {
     const { code, said } = await striate(...words, "--engine", "ort", "--precision", "bfloat16");
     expect(said).toContain('engine "ort": found a precision of bfloat16; expected one of float32, auto.');
@@ -66,6 +78,19 @@ describe("a command runs on", () => {
     const { said, stdout } = await striate(...predicting, "--engine", "ort");
     expect(said).toMatch(/Ran on ort in float32\. $/);
     expect(stdout).not.toContain("ort");
+  });
+
+  test("what --verbose tells of operators that ran elsewhere: which, how many and where", () => {
+    const report = {
+      engine: "onednn",
+      precision: "float32",
+      elsewhere: { ort: { MatMul: 1, MaxPool: 2 }, reference: { LRN: 1 } },
+    } as const;
+    expect(reportText(report, true)).toBe(
+      "Ran on onednn in float32. On ort ran 3 operators that it lacks: MaxPool 2 times, MatMul. " +
+        "On reference ran 1 operator that it lacks: LRN.",
+    );
+    expect(reportText(report, false)).toBe("Ran on onednn in float32.");
   });
 
   test("what --verbose tells: the engine, its precision and what ran elsewhere", async () => {
