@@ -54,11 +54,32 @@ describe("an engine in a thread", () => {
 
   test("tries again to start in the calling thread where it could not", async () => {
     const start = vi.fn(async () => near(idle)).mockRejectedValueOnce(new Error("no such module"));
-    const engine = engineOf({ near: { fits: () => true, start } });
+    const engine = engineOf({ near: { sizeOf: () => "tiny", start } });
     await expect(engine.compile(graph, new Map())).rejects.toThrow("no such module");
     await engine.compile(graph, new Map());
     await engine.compile(graph, new Map());
     expect(start).toHaveBeenCalledTimes(2);
+    await engine.close();
+  });
+
+  test("small programs run in the calling thread until there is one in the engine's own, tiny ones always, with one thread", async () => {
+    const [calling, own, share] = [vi.fn(), vi.fn(), vi.fn()];
+    const sizes = ["tiny", "small", "large"] as const;
+    const engine = engineOf({
+      start: () => near({ ...idle, open: own }),
+      near: {
+        sizeOf: ({ outputs }) => sizes.find((size) => outputs.has(size))!,
+        start: async () => near({ ...idle, open: calling, share }),
+      },
+    });
+    for (let round = 0; round < 2; round++)
+      for (const size of sizes) await engine.compile(makeGraph([x], { [size]: relu(x) }), new Map(), { threads: 2 });
+    const threads = [calling, own].map(({ mock }) => mock.calls.map(([request]) => request.threads));
+    expect(threads).toEqual([
+      [1, 2, 1],
+      [2, 2, 2],
+    ]);
+    expect(share).toHaveBeenCalledTimes(1);
     await engine.close();
   });
 

@@ -212,9 +212,12 @@ export interface FarEnd {
   /** Whether weights that no run changes are sent with the model, as constants. */
   readonly takesConstants: boolean;
   readonly precisions: readonly Precision[];
-  /** Graphs that are done sooner than a message to the thread arrives run in the calling one. */
+  /**
+   * Graphs that are done sooner than a message to the thread arrives run in the calling one: tiny ones on one thread, small
+   * ones on all, unless the engine's own has had a program.
+   */
   readonly near?: {
-    fits(graph: Graph): boolean;
+    sizeOf(graph: Graph): "tiny" | "small" | "large";
     start(): Promise<Peer>;
   };
 }
@@ -226,6 +229,8 @@ export class ThreadEngine implements Engine {
   #worker: Peer | undefined;
   #near: Promise<Peer> | undefined;
   #asked: Promise<void> | undefined;
+  /** Whether the engine's own thread has had a program. */
+  #isShared = false;
   #facts: Promise<EngineFacts> | undefined;
   #programs = 0;
 
@@ -276,6 +281,16 @@ export class ThreadEngine implements Engine {
     return worker;
   }
 
+  /** Before the first program in the engine's own thread: those in the calling one have had all cores. */
+  async #share(): Promise<void> {
+    if (this.#isShared) return;
+    this.#isShared = true;
+    await this.#near?.then(
+      (near) => near.call("share", undefined),
+      () => {},
+    );
+  }
+
   /** The thread, or another in place of one that failed. */
   #thread(): Peer {
     if (!this.#worker || this.#worker.failure) {
@@ -292,10 +307,12 @@ export class ThreadEngine implements Engine {
     if (refused)
       throw new StriateError({ subject: `engine "${this.name}"`, ...refused, mend: 'Use the engine "auto" or "ort"' });
     const held = checkVariables(bound, variables);
-    const isNear = this.#far.near?.fits(bound) ?? false;
+    const size = this.#far.near?.sizeOf(bound) ?? "large";
+    // A second team of threads, the calling thread's, would leave neither team a core to wait on.
+    const isNear = size === "tiny" || (size === "small" && !this.#isShared);
+    if (!isNear) await this.#share();
     const worker = await this.#peer(isNear);
-    // A second team of OpenMP threads, the calling thread's, would leave neither team a core to wait on.
-    const settings = isNear ? { ...options, threads: 1 } : options;
+    const settings = size === "tiny" ? { ...options, threads: 1 } : options;
     const program = new ThreadProgram(this.#far, worker, this.#programs++, bound, settings);
     try {
       await program.open(held, true);
@@ -311,6 +328,7 @@ export class ThreadEngine implements Engine {
     this.#worker = undefined;
     this.#near = undefined;
     this.#asked = undefined;
+    this.#isShared = false;
     await Promise.all([closed(worker), near?.then(closed, () => {})]);
   }
 }

@@ -53,11 +53,28 @@ function found(): NonNullable<typeof opened> {
 /** @throws StriateError when there is none, with how to get it */
 export const dnnl = (): Dnnl => found().dnnl;
 
-/** How many threads the calling thread's primitives use, where the library's runtime is an OpenMP. */
+let threadsNow: number | undefined;
+
+/**
+ * How many threads the calling thread's primitives use from now on, where the library's runtime is an OpenMP. A primitive
+ * must run with as many as it was made for.
+ */
 export function useThreads(count: number): void {
+  if (count === threadsNow) return;
+  threadsNow = count;
   const { library } = found();
   const symbol = "omp_set_num_threads";
   if (library.has(symbol)) library.function(symbol, "void", ["int"])(count);
+}
+
+/**
+ * Ends the threads that wait for the calling thread's next primitive. OpenMP's threads wait by spinning only while no two
+ * teams want more cores than there are: else they sleep at once, and networks take twice as long.
+ */
+export function endTeam(): void {
+  const { library } = found();
+  const [symbol, soft] = ["omp_pause_resource_all", 1];
+  if (library.has(symbol)) library.function(symbol, "int", ["int"])(soft);
 }
 
 /** Instruction sets by the bits that tell them, the largest first; two numbers where the versions differ. */

@@ -87,6 +87,18 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
       });
   });
 
+  test("a small program runs on in the calling thread when a larger one comes to the engine's own", async () => {
+    await onednn.close();
+    const [small, large] = await Promise.all(
+      [8, 512].map(async (length) => {
+        const program = await onednn.compile(sums([1, 3, length, length]), ones);
+        return async () => (await program.run({ x: full([1, 3, length, length], 1) })).get("y")!.toArray();
+      }),
+    );
+    for (let run = 0; run < 3; run++)
+      for (const each of [small!, large!]) expect(new Set(await each())).toEqual(new Set([27]));
+  });
+
   test("programs that this one starts find no variables of its own in their environment", () => {
     dnnl();
     expect(spawnSync("env", { encoding: "utf8" }).stdout).not.toContain("GOMP_SPINCOUNT");

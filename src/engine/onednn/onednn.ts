@@ -5,7 +5,7 @@ import { formatShape } from "../../tensor/shape.ts";
 import type { Engine } from "../engine.ts";
 import { ThreadEngine } from "../thread.ts";
 import { lower } from "./lower.ts";
-import { isSmall } from "./small.ts";
+import { sizeOfWork } from "./small.ts";
 import { startEngine, startNear } from "./start.ts";
 
 /**
@@ -28,5 +28,5 @@ export const onednn: Engine = new ThreadEngine({
   refusal,
   takesConstants: false,
   precisions: ["float32", "bfloat16", "auto"],
-  near: { fits: isSmall, start: startNear },
+  near: { sizeOf: sizeOfWork, start: startNear },
 });

@@ -7,6 +7,7 @@ import type { ProgramReport, Tensors } from "../engine.ts";
 import { type Clock, inputsStep, outputsStep } from "../profile.ts";
 import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
+import { useThreads } from "./library.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { padWithin } from "./padding.ts";
 import { type Piece, piecesOf } from "./pieces.ts";
@@ -130,9 +131,10 @@ export class NativeProgram {
   }
 
   /** The same, where pieces may run in ONNX Runtime. */
-  async ran(feeds: Tensors): Promise<Map<string, Tensor>> {
+  async ran(feeds: Tensors, threads: number): Promise<Map<string, Tensor>> {
     const running = this.#timed(feeds);
     for (;;) {
+      useThreads(threads);
       const { done, value } = running.next();
       if (done) return value;
       await value;

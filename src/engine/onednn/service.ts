@@ -10,7 +10,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import { givenLengths } from "../engine.ts";
 import { Clock, type RunTime } from "../profile.ts";
 import type { AboutAnswer, OpenRequest, PlainTensors, ReportAnswer, RunAnswer, RunRequest } from "../protocol.ts";
-import { dnnl, libraryFacts, useThreads } from "./library.ts";
+import { dnnl, endTeam, libraryFacts, useThreads } from "./library.ts";
 import { chosenPrecision, type Stored } from "./precision.ts";
 import { NativeProgram, type State } from "./program.ts";
 
@@ -26,9 +26,6 @@ interface Held {
   state: State;
   native?: { readonly key: string; readonly program: NativeProgram } | undefined;
 }
-
-/** Of the calling thread, whichever of its services asked. */
-let threadsNow: number | undefined;
 
 const tensors = (given: PlainTensors): Map<string, Tensor> =>
   new Map(Object.entries(given).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, shape, data)]));
@@ -61,15 +58,13 @@ function received(model: Uint8Array, variables: ReadonlySet<string>, updates: re
 /** The program for feeds of these shapes; another than the last takes over its variables. */
 async function programFor(held: Held, feeds: PlainTensors): Promise<NativeProgram> {
   const dimensions = givenLengths(held.graph, feeds);
-  // A primitive must run with as many threads as it was made for.
-  if (held.threads !== threadsNow) useThreads(held.threads);
-  threadsNow = held.threads;
   const key = JSON.stringify(dimensions);
   if (held.native?.key === key) return held.native.program;
   const changes = held.graph.updates.length > 0;
   if (held.native && changes) held.state = held.native.program.state();
   await discard(held);
   const { variables, previous, halted } = held.state;
+  useThreads(held.threads);
   const program = new NativeProgram(dnnl(), bind(held.graph, dimensions), variables, { ...held, previous, halted });
   await program.open(held.threads);
   held.native = { key, program };
@@ -87,6 +82,7 @@ async function discard(held: Held): Promise<void> {
 /** What answers for a thread, or for an engine's programs in the calling one: with a table of programs of its own. */
 export function makeService() {
   const programs = new Map<number, Held>();
+  let isShared = false;
   const heldOf = (program: number): Held => {
     const held = programs.get(program);
     if (!held) throw new StriateError({ subject: "program", found: "a program that was disposed of" });
@@ -116,7 +112,8 @@ export function makeService() {
 
     async run({ program, feeds, lent }: RunRequest): Promise<Moved> {
       const held = heldOf(program);
-      const outputs = await (await programFor(held, feeds)).ran(tensors(feeds));
+      const outputs = await (await programFor(held, feeds)).ran(tensors(feeds), held.threads);
+      if (isShared && held.threads > 1) endTeam();
       return new Moved({ outputs: plain(outputs), lent } satisfies RunAnswer, lent);
     },
 
@@ -139,6 +136,12 @@ export function makeService() {
       else held.state = { variables: new Map([...held.state.variables, ...given]) };
     },
 
+    /** From now on another thread has a team of threads: those of this one do not stay between runs. */
+    share(): void {
+      isShared = true;
+      endTeam();
+    },
+
     report({ program }: { program: number }): ReportAnswer {
       const { precision, native } = heldOf(program);
       return { precision, elsewhere: native?.program.elsewhere ?? {} };
@@ -156,6 +159,7 @@ export function makeService() {
       const all = [...programs.values()];
       programs.clear();
       for (const held of all) await discard(held);
+      if (all.length > 0) endTeam();
     },
   };
 }

@@ -11,14 +11,15 @@ import { step, withLoss } from "../../nn/step.ts";
 import { relu } from "../../ops/core/elementwise.ts";
 import { reduceSum } from "../../ops/core/reduce.ts";
 import { maxPool } from "../../ops/pool.ts";
-import { isSmall } from "./small.ts";
+import { sizeOfWork } from "./small.ts";
 
 const { graph } = Model.build(lenet5({ classes: 10 }), { name: "lenet5", input: [1, 32, 32], seed: 1 });
 
-test("a picture or two of LeNet-5 are little work; many, a number not known, and training are not", () => {
-  expect([1, 2, 8].map((batch) => isSmall(bind(graph, { batch })))).toEqual([true, true, false]);
-  expect(isSmall(graph)).toBe(false);
-  expect(isSmall(bind(step(withLoss(training(graph), crossEntropy), sgd()).graph, { batch: 1 }))).toBe(false);
+test("a picture or two of LeNet-5 are tiny work, eight are small; many, a number not known, and training are large", () => {
+  const sizes = [1, 2, 8, 512].map((batch) => sizeOfWork(bind(graph, { batch })));
+  expect(sizes).toEqual(["tiny", "tiny", "small", "large"]);
+  expect(sizeOfWork(graph)).toBe("large");
+  expect(sizeOfWork(bind(step(withLoss(training(graph), crossEntropy), sgd()).graph, { batch: 1 }))).toBe("large");
 });
 
 test.each<[string, number, (x: Value) => Value, boolean]>([
@@ -28,7 +29,7 @@ test.each<[string, number, (x: Value) => Value, boolean]>([
   ["windows of a quarter of a million", 600, (x) => maxPool(x, { kernel_shape: [512, 512] }), false],
   ["two hundred nodes", 2, (x) => Array.from({ length: 200 }).reduce<Value>(relu, x), true],
   ["one more", 2, (x) => Array.from({ length: 201 }).reduce<Value>(relu, x), false],
-])("%s: whether that is little work heeds what is read, windows and nodes", (_, length, f, isLittle) => {
+])("%s: whether that is tiny work heeds what is read, windows and nodes", (_, length, f, isTiny) => {
   const x = inputValue("x", { dtype: "float32", shape: [1, 1, length, length] });
-  expect(isSmall(makeGraph([x], { y: f(x) }))).toBe(isLittle);
+  expect(sizeOfWork(makeGraph([x], { y: f(x) })) === "tiny").toBe(isTiny);
 });

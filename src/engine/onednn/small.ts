@@ -1,12 +1,15 @@
-/** Which graphs run in the calling thread, as a message to the engine's own would take longer than they do. */
+/** Which graphs run in the calling thread, as a message to the engine's own would take longer than they do, or nearly so. */
 import { type Graph, nodesOf } from "../../graph/graph.ts";
 import { costOf } from "../../graph/op.ts";
 import { fixedShape, type Node } from "../../graph/value.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { shapesOf } from "./step.ts";
 
-/** Multiply-accumulates, and elements, that take no longer than a message to another thread and back, or little more. */
-const little = 1e6;
+/**
+ * Multiply-accumulates, and elements, that take no longer on one thread than a message to another and back, or little more;
+ * and those that take half a millisecond on two, which is several times as long.
+ */
+const most = { tiny: 1e6, small: 5e7 };
 
 /** Nodes beyond which laying them out would hold the calling thread up. */
 const mostNodes = 200;
@@ -20,9 +23,11 @@ export function workOf(node: Node): number {
   return Math.max(costOf(node, { inputs, outputs }).macs, written * sizeOf(window)) + written + read;
 }
 
-/** Whether a graph is little work, changes no variables, and stays so, as all its lengths are known. */
-export function isSmall(graph: Graph): boolean {
-  if (graph.updates.length > 0 || graph.inputs.some((input) => !fixedShape(input))) return false;
+/** How much work a graph is. It is large where it changes variables, or where not all its lengths are known. */
+export function sizeOfWork(graph: Graph): "tiny" | "small" | "large" {
+  if (graph.updates.length > 0 || graph.inputs.some((input) => !fixedShape(input))) return "large";
   const nodes = nodesOf(graph);
-  return nodes.length <= mostNodes && nodes.reduce((sum, node) => sum + workOf(node), 0) <= little;
+  const work =
+    nodes.length <= mostNodes ? nodes.reduce((sum, node) => sum + workOf(node), 0) : Number.POSITIVE_INFINITY;
+  return work <= most.tiny ? "tiny" : work <= most.small ? "small" : "large";
 }
