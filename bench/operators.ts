@@ -58,17 +58,18 @@ async function striate(
   const program = await engine.compile(graph, variables.set("count", scalar(0)), { threads: coreCount() });
   return {
     name: "Striate",
-    lowering: loweringOf(engine, makeGraph([], { y }, [{ variable: count, next: count }])),
+    lowering: namesOf(engine.lower(makeGraph([], { y }, [{ variable: count, next: count }]))),
     run: (steps) => timed(steps, () => program.run({})),
     close: () => program.dispose(),
   };
 }
 
-/** The operators that a graph is lowered to, in order; those that move nothing left out. */
-const loweringOf = (engine: Engine, graph: Graph): string =>
-  nodesOf(engine.lower(graph))
+/** The operators of a lowered graph, in order; those that move nothing left out. */
+const namesOf = (graph: Graph): string =>
+  nodesOf(graph)
     .filter(({ op }) => !["Reshape", "Identity", "Unsqueeze"].includes(op.name))
     .map(({ op, attributes: { group } }) => {
+      if (op.body) return `${op.name} of (${namesOf(op.body)})`;
       const where = op.name === "Conv" && op.domain !== "" ? " in blocks" : "";
       return `${op.name}${where}${typeof group === "number" && group > 1 ? ` of ${group} groups` : ""}`;
     })

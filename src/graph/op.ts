@@ -1,6 +1,7 @@
 /** Operators: each states everything about itself in one object, and the type insists on it. */
 import { StriateError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Graph } from "./graph.ts";
 import { currentScope } from "./scope.ts";
 import type { Dimension, Node, Value, ValueType } from "./value.ts";
 
@@ -69,6 +70,8 @@ export interface Op<A extends object = Attributes> {
   readonly leastOutputs?: number;
   /** Which operands are settings, such as scales: never weights, even where a file keeps them as floats. */
   readonly settings?: readonly number[];
+  /** The graph that it runs over and over: of the operator that does so. Its inputs are the operands, part by part. */
+  readonly body?: Graph;
   /** Which operands are statistics that training gathers: states, not weights, even where a file keeps them as floats. */
   readonly statistics?: readonly number[];
   /** The outputs' types, from the inputs' types (and values, where those are constants). */

@@ -5,7 +5,7 @@ import { type Dimension, type NamedSource, type Node, producerOf, type Value, ty
 import { onnxDTypes } from "../ops/core/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { FunctionTable } from "./functions.ts";
-import { GraphProtoSchema, ModelProtoSchema, ValueInfoProtoSchema } from "./generated/onnx_pb.ts";
+import { type GraphProto, GraphProtoSchema, ModelProtoSchema, ValueInfoProtoSchema } from "./generated/onnx_pb.ts";
 import { nextName } from "./names.ts";
 import { constantProto, copyProto, nodeProto, operatorSets, tensorProto } from "./write.ts";
 
@@ -19,7 +19,32 @@ export interface EncodeOptions {
 const intermediateVersion = 10n;
 
 export function encode(graph: Graph, { variables = new Map(), metadata = {} }: EncodeOptions = {}): Uint8Array {
-  const names = nameValues(graph);
+  const functions = new FunctionTable();
+  const proto = graphProto(graph, functions, variables);
+  return toBinary(
+    ModelProtoSchema,
+    create(ModelProtoSchema, {
+      irVersion: intermediateVersion,
+      producerName: "striate",
+      opsetImport: operatorSets(new Set(domainsOf(graph))),
+      graph: proto,
+      functions: functions.protos,
+      metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    }),
+  );
+}
+
+const domainsOf = (graph: Graph): string[] =>
+  nodesOf(graph).flatMap(({ op }) => [op.domain, ...(op.body ? domainsOf(op.body) : [])]);
+
+/** @param outer names that the graph around it has */
+function graphProto(
+  graph: Graph,
+  functions: FunctionTable,
+  variables: ReadonlyMap<string, Tensor> = new Map(),
+  outer: Iterable<string> = [],
+): GraphProto {
+  const names = nameValues(graph, outer);
   const nodes = nodesOf(graph);
   const constants = new Map<Value, Tensor>();
   for (const value of [...nodes.flatMap((node) => node.inputs), ...resultsOf(graph)])
@@ -36,37 +61,28 @@ export function encode(graph: Graph, { variables = new Map(), metadata = {} }: E
   const nodeNames = nameNodes(nodes);
   const used = new Set<Value>(resultsOf(graph));
   for (const node of nodes) for (const input of node.inputs) if (input) used.add(input);
-  const functions = new FunctionTable();
-  return toBinary(
-    ModelProtoSchema,
-    create(ModelProtoSchema, {
-      irVersion: intermediateVersion,
-      producerName: "striate",
-      opsetImport: operatorSets(new Set(nodes.map((node) => node.op.domain))),
-      graph: create(GraphProtoSchema, {
-        name: "striate",
-        input: fed.map((value) => typeInfo((value.source as NamedSource).name, value)),
-        output: results.map(([name, value]) => typeInfo(name, value)),
-        initializer: stored.map(({ source }) => tensorProto(variables.get(source.name)!, source.name)),
-        node: [
-          // Constants are nodes, since initialisers are weights.
-          ...[...constants].map(([value, tensor]) => constantProto(tensor, names.get(value)!)),
-          ...nodes.map((node, index) =>
-            nodeProto({ name: nodeNames[index]!, node, type: functions.typeOf(node), names, used }),
-          ),
-          ...copies.map(([name, value]) => copyProto(names.get(value)!, name)),
-        ],
+  return create(GraphProtoSchema, {
+    name: "striate",
+    input: fed.map((value) => typeInfo((value.source as NamedSource).name, value)),
+    output: results.map(([name, value]) => typeInfo(name, value)),
+    initializer: stored.map(({ source }) => tensorProto(variables.get(source.name)!, source.name)),
+    node: [
+      // Constants are nodes, since initialisers are weights.
+      ...[...constants].map(([value, tensor]) => constantProto(tensor, names.get(value)!)),
+      ...nodes.map((node, index) => {
+        const body = node.op.body && graphProto(node.op.body, functions, undefined, names.values());
+        return nodeProto({ name: nodeNames[index]!, node, type: functions.typeOf(node), names, used, body });
       }),
-      functions: functions.protos,
-      metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    }),
-  );
+      ...copies.map(([name, value]) => copyProto(names.get(value)!, name)),
+    ],
+  });
 }
 
 /** A name for every value: its own, that of the output it is, or one made of its layer and operator. */
-function nameValues(graph: Graph): Map<Value, string> {
+function nameValues(graph: Graph, outer: Iterable<string>): Map<Value, string> {
   const names = new Map<Value, string>();
   const taken = new Set<string>([
+    ...outer,
     ...graph.outputs.keys(),
     ...graph.updates.map(({ variable }) => nextName(variable.source.name)),
   ]);

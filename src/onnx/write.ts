@@ -4,7 +4,13 @@ import type { AttributeDeclaration, AttributeKind, AttributeValue } from "../gra
 import type { Node, Value } from "../graph/value.ts";
 import { onnxDTypes } from "../ops/core/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { AttributeProtoSchema, type NodeProto, NodeProtoSchema, TensorProtoSchema } from "./generated/onnx_pb.ts";
+import {
+  AttributeProtoSchema,
+  type GraphProto,
+  type NodeProto,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from "./generated/onnx_pb.ts";
 
 /** The operator set in which graphs are written, and which graphs in memory follow. */
 export const opset = 21;
@@ -17,6 +23,7 @@ export const operatorSets = (domains: Iterable<string>) => [
 
 /** ONNX's numbers for attribute types (AttributeProto.AttributeType). */
 export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
+const graphType = 5;
 
 export interface NodeParts {
   readonly name: string;
@@ -26,22 +33,26 @@ export interface NodeParts {
   readonly names: ReadonlyMap<Value, string>;
   /** The values that something asks for: outputs behind the last of them are not written. */
   readonly used: ReadonlySet<Value>;
+  /** The graph that it runs over and over. */
+  readonly body?: GraphProto;
 }
 
-export function nodeProto({ name, node, type, names, used }: NodeParts): NodeProto {
+export function nodeProto({ name, node, type, names, used, body }: NodeParts): NodeProto {
   const inputs = node.inputs.map((input) => (input ? names.get(input)! : ""));
   while (inputs.at(-1) === "") inputs.pop();
   // Batch normalisation in ONNX's training mode must have all of its outputs.
   const isTraining = node.attributes.training_mode === 1;
   const asked = isTraining ? node.outputs.length : node.outputs.findLastIndex((output) => used.has(output)) + 1;
   const outputs = node.outputs.slice(0, Math.max(asked, node.op.leastOutputs ?? 0));
+  const attributes = writtenAttributes(node).map(([name, kind, value]) => attributeProto(name, kind, value));
+  if (body) attributes.push(create(AttributeProtoSchema, { name: "body", type: graphType, g: body }));
   return create(NodeProtoSchema, {
     name,
     opType: type,
     domain: node.op.domain,
     input: inputs,
     output: outputs.map((output) => names.get(output)!),
-    attribute: writtenAttributes(node).map(([name, kind, value]) => attributeProto(name, kind, value)),
+    attribute: attributes,
   });
 }
 

@@ -9,8 +9,8 @@ import { gemm, matmul } from "../../ops/matmul.ts";
 import { padsOf, type WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { fixedSample, isConstant, type LoweringRule, rows, type Target } from "./rule.ts";
-import { type Blocks, blocksOf } from "./runtime-ops.ts";
+import { fixedSample, imagesAtOnce, isConstant, type LoweringRule, rows, type Target } from "./rule.ts";
+import { type Blocks, blocksOf, inParts } from "./runtime-ops.ts";
 
 /** Whether a convolution's kernel covers its whole input, so that it is a matrix product. */
 export const covers = (axes: readonly WindowAxis[], { group }: ConvAttributes): boolean =>
@@ -52,16 +52,28 @@ export const convRule: LoweringRule = (inputs, node, target) => {
   const beside = bias && reshape(blocks.arrange(reshape(bias, [1, filters, 1, 1])), [-1]);
   const group = kind === "depthwise" ? (arranged.shape[1] as number) : 1;
   const { strides, dilations } = attributes;
-  const from = kind === "depthwise" || channels >= blocks.size ? blocks.arrange(x!) : x!;
-  const y = blocks.convolve(from, weights, beside, {
-    group,
-    strides,
-    dilations,
-    pads: padsOf(axes),
-    kernel_shape: kernel,
-  });
-  return [blocks.restore(y, filters)];
+  const isPlain = kind === "dense" && channels < blocks.size;
+  const settings = { group, strides, dilations, pads: padsOf(axes), kernel_shape: kernel };
+  const convolved = (part: Value, [turned, added]: readonly Value[]) =>
+    blocks.restore(blocks.convolve(isPlain ? part : blocks.arrange(part), turned!, added, settings), filters);
+  const whole = beside ? [weights, beside] : [weights];
+  const isShrinking = kind === "depthwise" && axes.some(({ stride }) => stride > 1);
+  return [isShrinking ? byImages(x!, whole, sizeOf(sample), convolved) : convolved(x!, whole)];
 };
+
+/** The same of a few images at a time, so that what is between stays in the processor's cache: of so many elements each. */
+function byImages(
+  x: Value,
+  whole: readonly Value[],
+  elements: number,
+  result: (part: Value, whole: readonly Value[]) => Value,
+): Value {
+  const [batch] = x.shape;
+  const images = imagesAtOnce(batch!, elements);
+  if (images === batch) return result(x, whole);
+  const y = inParts([x], whole, images, ([part], held) => result(part!, held));
+  return reshape(y, [typeof batch === "number" ? batch : 0, ...(y.shape.slice(2) as Shape)]);
+}
 
 /** Weights [filters / block, channels, kernel, block] with their channels in blocks too, within the kernel. */
 function byChannels(arranged: Value, [filters, channels, ...kernel]: Shape, { size }: Blocks): Value {
@@ -118,15 +130,22 @@ export const inputGradientRule: LoweringRule = ([g, w, shape], node, target) => 
   const split = [arranged.shape[0] as number, whole / blocks.size, last + 1, blocks.size];
   const turned = gatherAt(reshape(arranged, split), backwards, 2);
   const weights = kind === "depthwise" ? reshape(turned, [whole, 1, ...kernel]) : byFilters(turned, kernel, blocks);
-  const from = blocks.arrange(isWhole ? g! : withGaps(g!, axes));
-  const x = blocks.convolve(from, weights, undefined, {
+  const settings = {
     group: kind === "depthwise" ? whole : 1,
     dilations: attributes.dilations,
     pads: padsOf(spread),
     kernel_shape: kernel,
-  });
-  return [blocks.restore(x, input[1] as number)];
+  };
+  const convolved = (part: Value, [held]: readonly Value[]) => {
+    const from = blocks.arrange(isWhole ? part : withGaps(part, axes));
+    return blocks.restore(blocks.convolve(from, held!, undefined, settings), input[1] as number);
+  };
+  const isLarge = !isWhole && sizeOf(input as Shape) >= largeBatch;
+  return [isLarge ? byImages(g!, [weights], sizeOf(input.slice(1) as Shape), convolved) : convolved(g!, [weights])];
 };
+
+/** From so many elements on an input gradient with strides is faster by a few images at a time. */
+const largeBatch = 2 ** 22;
 
 /** The axis of the convolution, of stride 1, that the output gradient with gaps between its elements goes through back. */
 function spreadAxis({ input, output, kernel, stride, dilation, before }: WindowAxis): WindowAxis {

@@ -6,10 +6,10 @@ import { expectClose } from "../../../test/check/compare.ts";
 import { type Draw, uniform } from "../../../test/check/draw.ts";
 import { checkOp } from "../../../test/check/op.ts";
 import { type Graph, makeGraph, nodesOf } from "../../graph/graph.ts";
-import type { Attributes } from "../../graph/op.ts";
-import { inputValue, parameterValue, stateValue } from "../../graph/value.ts";
+import { type Attributes, apply } from "../../graph/op.ts";
+import { inputValue, parameterValue, stateValue, type Value } from "../../graph/value.ts";
 import { BatchNormalizationGradient, BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
-import { Conv, ConvInputGradient, ConvWeightGradient, conv } from "../../ops/conv.ts";
+import { Conv, ConvInputGradient, ConvWeightGradient, conv, convInputGradient } from "../../ops/conv.ts";
 import { Expand } from "../../ops/core/broadcast.ts";
 import { add } from "../../ops/core/elementwise.ts";
 import { vector } from "../../ops/core/shape.ts";
@@ -23,7 +23,10 @@ import { ort } from "./ort.ts";
 afterAll(() => ort.close());
 
 const namesOf = (graph: Graph): string[] =>
-  nodesOf(graph).map(({ op }) => (op.domain.endsWith("nchwc") ? `${op.name} in blocks` : op.name));
+  nodesOf(graph).flatMap(({ op }) => [
+    op.domain.endsWith("nchwc") ? `${op.name} in blocks` : op.name,
+    ...(op.body ? namesOf(op.body) : []),
+  ]);
 
 /** A case, operators that its lowering has, and one that it has not. */
 interface Row {
@@ -253,14 +256,62 @@ describe("a lowering", () => {
   });
 });
 
+const draw = (name: string, ...shape: readonly number[]): Tensor => {
+  const random = new Random(1, `lowering ${name}`);
+  return tensor(
+    Array.from({ length: shape.reduce((size, length) => size * length, 1) }, () => random.normal()),
+    shape,
+  );
+};
+
+const depthwise = (channels: number, stride: number) => ({
+  group: channels,
+  kernel_shape: [3, 3],
+  strides: [stride, stride],
+  ...around,
+});
+
+describe("maps in blocks that fill the cache", () => {
+  const [maps, halved] = [
+    [2, 100, 64, 64],
+    [2, 100, 32, 32],
+  ];
+  const many = [2, 132, 128, 128];
+  test.each([
+    {
+      name: "forward",
+      operands: { x: maps, w: [100, 1, 3, 3] },
+      build: ({ x, w }: Record<string, Value>) => conv(x!, w!, undefined, depthwise(100, 2)),
+    },
+    {
+      name: "weight gradient",
+      operands: { x: maps, g: maps },
+      build: ({ x, g }: Record<string, Value>) => apply(ConvWeightGradient, [x, g], depthwise(100, 1))[0]!,
+    },
+    {
+      name: "weight gradient, strided",
+      operands: { x: maps, g: halved },
+      build: ({ x, g }: Record<string, Value>) => apply(ConvWeightGradient, [x, g], depthwise(100, 2))[0]!,
+    },
+    {
+      name: "input gradient",
+      operands: { g: [2, 132, 64, 64], w: [132, 1, 3, 3] },
+      build: ({ g, w }: Record<string, Value>) => convInputGradient(g!, w!, vector(many), depthwise(132, 2)),
+    },
+  ])("are made and used a few images at a time: $name", async ({ operands, build }) => {
+    const shapes = Object.entries(operands) as [string, readonly number[]][];
+    const inputs = shapes.map(([name, shape]) => inputValue(name, { dtype: "float32", shape }));
+    const graph = makeGraph(inputs, { y: build(Object.fromEntries(shapes.map(([name], at) => [name, inputs[at]!]))) });
+    expect(namesOf(lower(graph, 16))).toEqual(expect.arrayContaining(["Scan", ...blocks]));
+    const feeds = Object.fromEntries(shapes.map(([name, shape]) => [name, draw(name, ...shape)]));
+    const found = await (await ort.compile(graph, new Map())).run(feeds);
+    const expected = await (await reference.compile(graph, new Map())).run(feeds);
+    expectClose("y", found.get("y"), expected.get("y")!, { relative: 1e-5 });
+  });
+});
+
 describe("a program in training", () => {
   test("has its weights arranged in every run, and the mean of maps is that of rows", async () => {
-    const random = new Random(1, "lowering");
-    const draw = (...shape: readonly number[]): Tensor =>
-      tensor(
-        Array.from({ length: shape.reduce((size, length) => size * length, 1) }, () => random.normal()),
-        shape,
-      );
     const x = inputValue("x", { dtype: "float32", shape: [2, 16, 16, 16] });
     const w = parameterValue("w", { dtype: "float32", shape: [16, 16, 3, 3] });
     const count = stateValue("count", { dtype: "float32", shape: [] });
@@ -270,10 +321,10 @@ describe("a program in training", () => {
     expect(namesOf(lower(makeGraph([x], outputs), 16))).toEqual(["Conv", "GlobalAveragePool"]);
     const [variables, feeds] = [
       new Map([
-        ["w", draw(16, 16, 3, 3)],
+        ["w", draw("w", 16, 16, 3, 3)],
         ["count", scalar(0)],
       ]),
-      { x: draw(2, 16, 16, 16) },
+      { x: draw("x", 2, 16, 16, 16) },
     ];
     const found = await (await ort.compile(graph, variables)).run(feeds);
     const expected = await (await reference.compile(graph, variables)).run(feeds);

@@ -19,7 +19,10 @@ const kernel = /_kernel_time$/;
  * that of a node that it was fused with, and begins with the path of its layer.
  */
 export function runsOf(events: readonly RuntimeEvent[]): RunTime[] {
-  const kernels = events.filter(({ cat, name }) => cat === "Node" && kernel.test(name));
+  // A Scan's time is that of the kernels within it.
+  const kernels = events.filter(
+    ({ cat, name, args }) => cat === "Node" && kernel.test(name) && args.op_name !== "Scan",
+  );
   const runs = events
     .filter(({ name }) => name === "model_run")
     .map(({ ts, dur }) => ({

@@ -1,5 +1,5 @@
 /** What the rules of lowering share. */
-import { fixedShape, type Node, type Value } from "../../graph/value.ts";
+import { type Dimension, fixedShape, type Node, type Value } from "../../graph/value.ts";
 import { hardSigmoid } from "../../ops/core/elementwise.ts";
 import { reshape } from "../../ops/core/shape.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
@@ -40,3 +40,14 @@ export const isPositive = (x: Value): Value => hardSigmoid(x, { alpha: steep, be
 
 /** 1 where a value that is never above 0 is 0, else 0. */
 export const isZero = (x: Value): Value => hardSigmoid(x, { alpha: steep, beta: 1 });
+
+/** The most elements of operands that parts of a batch have between them: with what is made of them they fill the cache. */
+const mostAtOnce = 3 * 2 ** 17;
+
+/** How many images make a part of a batch, all parts alike: as many as have no more elements, one at the least. */
+export function imagesAtOnce(batch: Dimension, elements: number): number {
+  if (typeof batch !== "number") return 1;
+  let images = Math.max(1, Math.min(batch, Math.floor(mostAtOnce / elements)));
+  while (batch % images !== 0) images--;
+  return images;
+}

@@ -3,9 +3,10 @@ import { StriateError } from "../../errors.ts";
 import { type Graph, makeGraph } from "../../graph/graph.ts";
 import { apply, defineOp, notDifferentiable, type Op } from "../../graph/op.ts";
 import { type Dimension, inputValue, type Value } from "../../graph/value.ts";
-import { Transpose } from "../../ops/core/shape.ts";
+import { reshape, Transpose } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAttributes, convGeometry } from "../../ops/correlate.ts";
 import { MatMul } from "../../ops/matmul.ts";
+import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
 interface FusedMatMulAttributes {
@@ -34,6 +35,49 @@ const FusedMatMul = defineOp<FusedMatMulAttributes>({
 
 /** a b^T, of the matrices in the last two axes. */
 export const timesTransposed = (a: Value, b: Value): Value => apply(FusedMatMul, [a, b], { transB: 1 })[0]!;
+
+/**
+ * The results of parts of the batch, one part after the other, so that what is between operands and results stays in the
+ * processor's cache: [parts, ...result].
+ * @param batched operands [batch, ...]
+ * @param whole operands that every part takes as they are
+ * @param images so many make a part
+ */
+export function inParts(
+  batched: readonly Value[],
+  whole: readonly Value[],
+  images: number,
+  body: (parts: readonly Value[], whole: readonly Value[]) => Value,
+): Value {
+  const parts = batched.map(({ dtype, shape: [, ...sample] }, index) =>
+    inputValue(`Scan/part${index}`, { dtype, shape: [images, ...sample] }),
+  );
+  const held = whole.map((value, index) => inputValue(`Scan/whole${index}`, value));
+  const kept = held.map((value, index): [string, Value] => [`Scan/kept${index}`, value]);
+  const graph = makeGraph([...held, ...parts], new Map([...kept, ["Scan/result", body(parts, held)]]));
+  const split = batched.map((value) => {
+    const [batch, ...sample] = value.shape as Shape;
+    return reshape(value, [typeof batch === "number" ? batch / images : 0, images, ...sample]);
+  });
+  return apply(scanOf(graph, whole.length), [...whole, ...split], { num_scan_inputs: batched.length }).at(-1)!;
+}
+
+/** Scan: its first operands go through unchanged, of the others each run of its graph takes the next part. */
+const scanOf = (body: Graph, held: number): Op<{ num_scan_inputs: number }> => ({
+  name: "Scan",
+  domain: "",
+  attributes: { num_scan_inputs: { kind: "int" } },
+  arity: [1, 4],
+  body,
+  infer: (inputs) =>
+    [...body.outputs.values()].map(({ dtype, shape }, index) => ({
+      dtype,
+      shape: index < held ? shape : [inputs.at(-1)!.shape[0]!, ...shape],
+    })),
+  evaluate,
+  macs,
+  gradient: notDifferentiable,
+});
 
 /** The runtime's own layout of maps: [batch, channels / block, height, width, block]. Shapes say [batch, channels, ...]. */
 export interface Blocks {
