@@ -19,9 +19,10 @@ import { Random } from "../../tensor/random.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { scalar, Tensor } from "../../tensor/tensor.ts";
 import { reference } from "../reference.ts";
-import { isForWinograd, isQuickInBlocks } from "./blocks.ts";
+import { isQuickInBlocks } from "./blocks.ts";
 import { missing } from "./library.ts";
 import { onednn } from "./onednn.ts";
+import { isForWinograd } from "./winograd.ts";
 
 const block = (channels: number) =>
   sequential({ conv: conv2d({ channels, kernel: 3, padding: 1, bias: false }), norm: batchNorm(), relu: relu() });
@@ -84,7 +85,7 @@ test("blocks are for graphs whose convolutions have channels in sixteens, nearly
   expect(isQuickInBlocks(bind(thin.graph, { batch }))).toBe(false);
   const quick = nodesOf(bound).filter((node) => {
     const [x, w] = node.inputs as [Value, Value];
-    return node.op.name === Conv.name && isForWinograd(node.attributes, x.shape as Shape, w.shape as Shape, "backward");
+    return node.op.name === Conv.name && isForWinograd(node.attributes, x.shape as Shape, w.shape as Shape);
   });
   expect(quick.length).toBe(2);
 });

@@ -1,8 +1,7 @@
-/** Which graphs are quicker with channels in blocks of 16, and which convolutions by Winograd's algorithm (docs/engine.md). */
+/** Which graphs are quicker with channels in blocks of 16 (docs/engine.md). */
 import { type Graph, nodesOf } from "../../graph/graph.ts";
 import type { Node } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
-import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { isPair, type Link } from "./fuse.ts";
 import { blockLength, isGapless } from "./memory.ts";
@@ -37,38 +36,12 @@ export function isQuickInBlocks(graph: Graph): boolean {
   return all > 0 && whole >= enough * all;
 }
 
-/** The outputs of one tile, along each axis. */
-const tile = 4;
-
 /**
- * Whether Winograd's algorithm is quicker for a convolution: 3x3 with stride 1, of enough channels, and of enough tiles.
- * Lavin and Gray 2016, https://arxiv.org/abs/1509.09308
- */
-export function isForWinograd(
-  attributes: Node["attributes"],
-  x: Shape,
-  w: Shape,
-  pass: "forward" | "backward",
-): boolean {
-  const axes = convAxes(x, w, attributes as unknown as ConvAttributes);
-  const fits = axes.every(
-    ({ kernel, stride, dilation, before, after }) =>
-      kernel === 3 && stride === 1 && dilation === 1 && before <= 1 && after <= 1,
-  );
-  const channels = Math.min(w[0]!, w[1]!);
-  if (!fits || x.length !== 4 || attributes.group !== 1 || channels < 2 * blockLength) return false;
-  const tiles = axes.reduce((count, { output }) => count * Math.ceil(output / tile), x[0]!);
-  return tiles >= 64 || (pass === "forward" && tiles >= 16 && channels >= 4 * blockLength);
-}
-
-/**
- * Whether a node's pass takes a link of this kind after it: Winograd's algorithm takes no operand. Where the last block is filled
- * up version 2 errs, with operands and in whatever follows two of them.
+ * Whether a node's pass takes a link of this kind after it: where the last block is filled up version 2 errs, with operands and
+ * in whatever follows two of them.
  */
 export function takes(head: Node, kind: Link["kind"]): boolean {
   const shape = head.outputs[0]!.shape as Shape;
   const isFilledUp = isForBlocks(shape) && !isGapless({ order: "blocked", shape });
-  if (isFilledUp && (kind === "binary" || isPair(head))) return false;
-  const [x, w] = head.inputs.map((input) => input?.shape) as Shape[];
-  return kind !== "binary" || head.op.name !== Conv.name || !isForWinograd(head.attributes, x!, w!, "forward");
+  return !isFilledUp || (kind !== "binary" && !isPair(head));
 }

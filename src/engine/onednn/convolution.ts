@@ -4,38 +4,12 @@ import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
 import { ReduceSum } from "../../ops/core/reduce.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
-import { isForWinograd } from "./blocks.ts";
-import { argument, type ConvolutionForms, type Primitive, Unimplemented } from "./dnnl.ts";
+import { convolutionForms } from "./convolution-forms.ts";
+import { argument, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Cell, formOf, type Order } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
-import type { Stored } from "./precision.ts";
 import { product, turned } from "./products.ts";
-
-/** Weights as the library has them: with groups, an axis for them. */
-const grouped = (shape: Shape, group: number): Shape =>
-  group === 1 ? shape : [group, shape[0]! / group, ...shape.slice(1)];
-
-export function convolutionForms(
-  x: Cell,
-  w: Shape,
-  y: Cell,
-  attributes: ConvAttributes,
-  precision: Stored = "float32",
-): ConvolutionForms {
-  const axes = convAxes(x.shape, w, attributes);
-  return {
-    source: formOf(x),
-    weights: { shape: grouped(w, attributes.group), dtype: precision },
-    result: formOf(y),
-    strides: axes.map(({ stride }) => stride),
-    dilations: axes.map(({ kernel, dilation }) => (kernel === 1 ? 1 : dilation)),
-    before: axes.map(({ before }) => before),
-    after: axes.map(
-      ({ output, stride, kernel, dilation, input, before }) =>
-        (output - 1) * stride + dilation * (kernel - 1) + 1 - input - before,
-    ),
-  };
-}
+import { isForWinograd } from "./winograd.ts";
 
 /** Whether a kernel has one place only, all of the input. */
 const coversInput = (x: Shape, w: Shape, attributes: ConvAttributes): boolean =>
@@ -87,12 +61,13 @@ const convolution: Rule = (node, plan) => {
   const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
   const vector = bias && plan.ordered(bias, "plain");
   const { postOps, operands } = plan.following(node, order);
-  const isWinograd =
-    order === "blocked" && isForWinograd(node.attributes, x.shape as Shape, w.shape as Shape, "forward");
+  const transform = order === "blocked" ? plan.transforms.get(node) : undefined;
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
-  const training = !plan.isFixed(weights);
+  const training = !plan.isFixed(weights) || transform === "always";
   const given = { ...forms, training, bias: vector && formOf(vector) };
-  const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolution({ ...given, winograd }, postOps));
+  const primitive = quickest(transform !== undefined, (winograd) =>
+    plan.dnnl.convolution({ ...given, winograd }, postOps),
+  );
   plan.run(primitive, [
     [argument.source, source],
     [argument.weights, plan.packed(weights, primitive.form(argument.weights))],
@@ -111,8 +86,7 @@ const convolutionInputGradient: Rule = (node, plan) => {
   const result = plan.output(node, 0, order, plan.resultPrecision(node));
   const attributes = node.attributes as unknown as ConvAttributes;
   const forms = convolutionForms(result, w.shape as Shape, gradient, attributes, plan.precision);
-  const isWinograd =
-    result.order === "blocked" && isForWinograd(node.attributes, result.shape, w.shape as Shape, "backward");
+  const isWinograd = result.order === "blocked" && isForWinograd(node.attributes, result.shape, w.shape as Shape);
   const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionInputGradient({ ...forms, winograd }));
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   plan.run(primitive, [
@@ -148,8 +122,7 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   const forms = convolutionForms(source, result.shape, gradient, node.attributes as unknown as ConvAttributes);
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
-  const isWinograd =
-    source.order === "blocked" && isForWinograd(node.attributes, x.shape as Shape, result.shape, "backward");
+  const isWinograd = source.order === "blocked" && isForWinograd(node.attributes, x.shape as Shape, result.shape);
   const given = { ...forms, bias: bias && formOf(bias) };
   const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionWeightGradient({ ...given, winograd }));
   const packed = plan.temporary(primitive.form(argument.weightsGradient));

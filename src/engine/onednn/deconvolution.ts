@@ -2,7 +2,7 @@
 import type { Value } from "../../graph/value.ts";
 import { ConvTranspose, type ConvTransposeAttributes } from "../../ops/conv.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { convolutionForms } from "./convolution.ts";
+import { convolutionForms } from "./convolution-forms.ts";
 import { argument } from "./dnnl.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Rule, type Rules } from "./plan.ts";

@@ -126,7 +126,7 @@ function linksOf(node: Node, value: Value): readonly Link[] | undefined {
 }
 
 /** The nodes that only constants and variables that no run changes decide. */
-function fixedNodes(graph: Graph): Set<Node> {
+export function fixedNodes(graph: Graph): Set<Node> {
   const changing = new Set<Value>(graph.updates.map(({ variable }) => variable));
   const fixed = new Set<Node>();
   const isFixed = (value: Value | undefined): boolean => {

@@ -35,6 +35,19 @@ describe("the arena", () => {
     expect(arrange([region(0, 1), region(2, 3), region(4, 9)])).toBe(640);
     expect(arrange([region(0, 2), region(2, 3)])).toBe(1280);
   });
+
+  test("places regions in the order that takes the fewest bytes", () => {
+    const region = (bytes: number, first: number, last: number): Region => ({
+      home: "arena",
+      bytes,
+      first,
+      last,
+      offset: 0,
+    });
+    // By their bytes alone they take 640.
+    const all = [region(256, 2, 3), region(256, 5, 5), region(192, 4, 8), region(192, 3, 4)];
+    expect(arrange(all)).toBe(448);
+  });
 });
 
 describe("orders of elements", () => {

@@ -60,6 +60,9 @@ export interface Cell {
   readonly from?: Description;
 }
 
+/** How a tensor lies, wherever that is. */
+export type Placed = Pick<Cell, "shape" | "order" | "precision">;
+
 /** The lengths of a value, each known. */
 export function shapeOf(value: Value): Shape {
   const shape = fixedShape(value);
@@ -112,7 +115,7 @@ export function isSameOrder(one: Order, other: Order, shape: Shape): boolean {
   return isWhole || (shape[1] === blockLength && one !== "plain" && other !== "plain");
 }
 
-export const formOf = ({ shape, order, precision }: Cell): Form => ({
+export const formOf = ({ shape, order, precision }: Placed): Form => ({
   shape,
   ...(order === "blocked" ? { inBlocks: true } : { strides: stridesIn(order, shape) }),
   dtype: precision,

@@ -16,33 +16,57 @@ export interface Ahead {
 
 const nothing: Ahead = { bytes: 0, regions: [], from: 0 };
 
+/** How long a region lives, in steps. */
+const life = ({ first, last }: Region): number => last - first + 1;
+
+/** The orders in which regions are placed: none is the best for all programs. */
+const orders: readonly ((one: Region, other: Region) => number)[] = [
+  (one, other) => other.bytes - one.bytes || one.first - other.first,
+  (one, other) => life(other) - life(one) || other.bytes - one.bytes,
+  (one, other) => life(other) * other.bytes - life(one) * one.bytes,
+];
+
 /**
- * Gives every region a place that no other region which lives at the same time has: the largest first, each in the lowest
- * gap that holds it, ahead or after that.
+ * Gives every region a place that no other region which lives at the same time has: the largest first, or the longest lived,
+ * or by both, whichever takes the fewest bytes; each in the lowest gap that holds it, ahead or after that.
  * @returns the bytes that they take together, those ahead included
  */
 export function arrange(regions: readonly Region[], ahead: Ahead = nothing): number {
-  const placed: Region[] = [...ahead.regions];
+  const tried = orders.map((order) => placed(regions.toSorted(order), ahead));
+  const best = tried.reduce((least, each) => (each.end < least.end ? each : least));
+  for (const [region, offset] of best.offsets) region.offset = offset;
+  return best.end;
+}
+
+/** Places regions one after the other, each in the lowest gap that holds it. */
+function placed(regions: readonly Region[], ahead: Ahead): { offsets: ReadonlyMap<Region, number>; end: number } {
+  const offsets = new Map<Region, number>();
+  /** Those that have places, the lowest first. */
+  const taken: { readonly region: Region; readonly from: number; readonly to: number }[] = [];
+  const take = (region: Region, from: number) => {
+    const at = taken.findIndex((other) => other.from > from);
+    taken.splice(at < 0 ? taken.length : at, 0, { region, from, to: from + aligned(region.bytes) });
+  };
+  for (const region of ahead.regions) take(region, region.offset);
   let end = ahead.bytes;
-  for (const region of regions.toSorted((one, other) => other.bytes - one.bytes || one.first - other.first)) {
+  for (const region of regions) {
+    const { first, last } = region;
     const bytes = aligned(region.bytes);
-    const together = placed
-      .filter((other) => other.first <= region.last && region.first <= other.last)
-      .sort((one, other) => one.offset - other.offset);
     const gapFrom = (start: number): number => {
       let offset = start;
-      for (const other of together) {
-        if (other.offset - offset >= bytes) break;
-        offset = Math.max(offset, other.offset + aligned(other.bytes));
+      for (const { region: other, from, to } of taken) {
+        if (from - offset >= bytes) break;
+        if (other.first <= last && first <= other.last && to > offset) offset = to;
       }
       return offset;
     };
-    const early = region.first < ahead.from ? ahead.bytes : gapFrom(0);
-    region.offset = early + bytes <= ahead.bytes ? early : gapFrom(ahead.bytes);
-    placed.push(region);
-    end = Math.max(end, region.offset + bytes);
+    const early = first < ahead.from ? ahead.bytes : gapFrom(0);
+    const offset = early + bytes <= ahead.bytes ? early : gapFrom(ahead.bytes);
+    offsets.set(region, offset);
+    take(region, offset);
+    end = Math.max(end, offset + bytes);
   }
-  return end;
+  return { offsets, end };
 }
 
 /** Places regions one after the other. */

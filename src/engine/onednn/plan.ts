@@ -25,6 +25,7 @@ import { layElsewhere } from "./pieces.ts";
 import { type Halves, halvesOf, type Stored } from "./precision.ts";
 import { Label, located, type Step, type StepOptions, underneath, written } from "./step.ts";
 import { bring, nextOf } from "./updates.ts";
+import { costOf, type Transform, transformsOf } from "./winograd.ts";
 
 /** Lays out the steps of a node; false where it does not know how. */
 export type Rule = (node: Node, plan: Plan) => boolean;
@@ -58,6 +59,8 @@ export class Plan {
   /** Where each variable's value is now, row-major. */
   readonly variables = new Map<string, Cell>();
   readonly constants: { readonly cell: Cell; readonly tensor: Tensor }[] = [];
+  /** The convolutions that are by Winograd's algorithm, which takes no operand after it. */
+  readonly transforms: ReadonlyMap<Node, Transform> = new Map();
   /** What a step leaves for the step of its gradient, by the value it made. */
   readonly workspaces = new Map<Value, Workspace>();
   readonly #cells = new Map<Value, Cell>();
@@ -93,7 +96,11 @@ export class Plan {
       const home = !this.#changing.has(name) ? "kept" : irreversible.has(name) ? "only" : "now";
       this.variables.set(name, this.#leaf(variable, home, name));
     }
-    const chains = chainsOf(graph, (head, kind) => !this.#isBlocked || takes(head, kind));
+    if (this.#isBlocked) this.transforms = transformsOf(graph, (node, transform) => costOf(dnnl, node, transform));
+    const chains = chainsOf(
+      graph,
+      (head, kind) => !this.#isBlocked || (takes(head, kind) && !(kind === "binary" && this.transforms.has(head))),
+    );
     const inChains = new Set([...chains.values()].flatMap(({ head, rest }) => [head, ...rest]));
     const alone = (node: Node) => {
       if (this.#done.has(node)) return;

@@ -7,6 +7,9 @@ import { argument, type Form } from "./dnnl.ts";
 import { bytesOf, type Cell, formOf, widened } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
+/** The most bytes of weights that are brought into another form, for which both have to be there. */
+const mostTwice = 2 ** 24;
+
 /** A matrix, or its transpose. */
 export const turned = ({ shape, precision: dtype }: Cell, isTurned: boolean): Form => {
   const [rows, columns] = shape as [number, number];
@@ -27,8 +30,9 @@ export function product(
 ): void {
   const output = plan.output(node, 0, "plain", plan.resultPrecision(node));
   const result = shape ? { ...output, shape } : output;
-  // What no run changes is brought into the form that the library likes best.
-  const free: Form = plan.isFixed(right) ? { shape: second.shape, dtype: second.dtype } : second;
+  // What no run changes is brought into the form that the library likes best, unless it is too large to be there twice.
+  const isPacked = plan.isFixed(right) && right.region.bytes <= mostTwice;
+  const free: Form = isPacked ? { shape: second.shape, dtype: second.dtype } : second;
   const primitive = plan.dnnl.product(first, free, bias && formOf(bias), formOf(result), postOps);
   const given: Cell = { ...right, shape: second.shape, description: plan.dnnl.describe(second) };
   plan.run(primitive, [

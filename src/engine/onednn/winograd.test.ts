@@ -1,0 +1,106 @@
+/** Which convolutions are by Winograd's algorithm, within which memory. */
+import { afterAll, describe, expect, test } from "vitest";
+import { bind } from "../../graph/rewrite.ts";
+import type { Node } from "../../graph/value.ts";
+import { Model } from "../../models/model.ts";
+import { relu } from "../../nn/activations.ts";
+import { residual } from "../../nn/blocks.ts";
+import { conv2d } from "../../nn/convolution.ts";
+import { maxPool2d } from "../../nn/pooling.ts";
+import { sequential } from "../../nn/scope.ts";
+import { Random } from "../../tensor/random.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { reference } from "../reference.ts";
+import { dnnl, missing } from "./library.ts";
+import { onednn } from "./onednn.ts";
+import { type Cost, costOf, type Transform, transformsOf } from "./winograd.ts";
+
+const conv = (channels: number) => conv2d({ channels, kernel: 3, padding: 1 });
+
+/** Convolutions of 32 channels with 256, 64 and 64 tiles in an image, of 64 with 64 and with 16. */
+const model = Model.build(
+  sequential({
+    first: conv2d({ channels: 32, kernel: 1 }),
+    large: conv(32),
+    relu: relu(),
+    pool: maxPool2d({ kernel: 2 }),
+    residual: residual({ body: sequential({ one: conv(32), relu: relu(), two: conv(32) }) }),
+    wide: conv(64),
+    wider: conv(64),
+    smaller: maxPool2d({ kernel: 2 }),
+    small: conv(64),
+  }),
+  { name: "winograd", input: [3, 64, 64], seed: 1 },
+);
+const graph = bind(model.graph, { batch: 1 });
+const weights = 4 * 9 * (32 * 32 * 3 + 32 * 64 + 64 * 64 * 2) + 4 * 3 * 32;
+/** What ReLU reads and writes after the first convolution. */
+const largest = 2 * 4 * 32 * 64 * 64;
+
+const named = (transforms: ReadonlyMap<Node, Transform>): Record<string, Transform> =>
+  Object.fromEntries([...transforms].map(([{ scope }, transform]) => [scope.split(/[./]/).at(-1), transform]));
+
+/** What is chosen where every convolution takes these bytes. */
+const chosen = (cost: (node: Node, transform: Transform) => Cost | undefined) => named(transformsOf(graph, cost));
+const free: Cost = { lasting: 0, passing: 0 };
+
+describe("Winograd's algorithm", () => {
+  test("is for convolutions of enough tiles; weights of few enough are transformed once", () => {
+    const all = { large: "always", one: "once", two: "once", wide: "once", wider: "once", small: "once" };
+    expect(chosen(() => free)).toEqual(all);
+    const always = { large: "always", one: "always", two: "always", wide: "always", wider: "always" };
+    expect(chosen((_, transform) => (transform === "always" ? free : undefined))).toEqual(always);
+    expect(chosen(() => undefined)).toEqual({});
+  });
+
+  test("keeps transformed weights in a tenth of what convolutions have in memory, the first ones", () => {
+    const tenth = 0.1 * (weights + largest);
+    const lasting = (part: number) => (_: Node, transform: Transform) =>
+      transform === "once" ? { lasting: part * tenth, passing: 0 } : free;
+    expect(chosen(lasting(0.4))).toEqual({
+      large: "always",
+      one: "once",
+      two: "once",
+      wide: "always",
+      wider: "always",
+    });
+    expect(Object.values(chosen(lasting(0.19))).filter((each) => each === "once").length).toBe(5);
+  });
+
+  test("is left where its scratchpad would be more than the largest maps leave, and 8 MiB", () => {
+    const wide = 2 * 4 * 64 * 32 * 32;
+    const passing = (bytes: number) => () => ({ lasting: 0, passing: bytes });
+    expect(Object.keys(chosen(passing(2 ** 23)))).toContain("large");
+    expect(Object.keys(chosen(passing(2 ** 23 + 1)))).not.toContain("large");
+    expect(Object.keys(chosen(passing(largest + 2 ** 23 - wide)))).toContain("wider");
+    expect(chosen(passing(largest + 2 ** 23))).toEqual({});
+  });
+});
+
+describe.skipIf(missing() !== undefined)("oneDNN", () => {
+  afterAll(() => Promise.all([onednn.close(), reference.close()]));
+
+  test("gives the reference's numbers, however weights are transformed", async () => {
+    const version = (await onednn.about()).version!;
+    const transforms = named(transformsOf(graph, (node, transform) => costOf(dnnl(), node, transform)));
+    if (version.startsWith("2.")) expect(new Set(Object.values(transforms))).toEqual(new Set(["once", "always"]));
+    const random = new Random(1, "winograd");
+    const shape: Shape = [1, 3, 64, 64];
+    const image = new Tensor(
+      "float32",
+      shape,
+      Float32Array.from({ length: 3 * 4096 }, () => random.normal()),
+    );
+    const [ours, theirs] = await Promise.all(
+      [onednn, reference].map(async (engine) => {
+        const program = await engine.compile(graph, model.variables);
+        const outputs = await program.run({ [graph.inputs[0]!.source.name]: image });
+        return [...outputs.values()][0]!.toArray();
+      }),
+    );
+    const largestNumber = Math.max(...theirs!.map(Math.abs));
+    const worst = Math.max(...theirs!.map((each, index) => Math.abs(each - ours![index]!)));
+    expect(worst / largestNumber).toBeLessThan(1e-5);
+  });
+});
