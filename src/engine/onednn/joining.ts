@@ -4,7 +4,8 @@ import { borderPlaces, Concat, Pad, padAmounts, Slice, sliceRanges } from "../..
 import { DepthToSpace, SpaceToDepth } from "../../ops/depth-space.ts";
 import { normaliseAxis, type Shape } from "../../tensor/shape.ts";
 import { copy } from "./arrangement.ts";
-import { blockLength, type Cell, isGapless, stepsOf, stridesIn } from "./memory.ts";
+import { grows } from "./growing.ts";
+import { blockLength, type Cell, fillsBlocks, stepsOf, stridesIn } from "./memory.ts";
 import { byPlaces, type View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
@@ -14,8 +15,7 @@ type Strides = readonly number[];
 const offsetOf = (strides: Strides, place: readonly number[]): number =>
   strides.reduce((sum, stride, axis) => sum + stride * place[axis]!, 0);
 
-/** Whether a value's channels fill blocks, so that these are an axis of their own. */
-const fillsBlocks = ({ shape }: Value): boolean => isGapless({ order: "blocked", shape: shape as Shape });
+const isOfWholeBlocks = ({ shape }: Value): boolean => fillsBlocks(shape as Shape);
 
 const sliced: Rule = (node, plan) => {
   const [x, ...settings] = node.inputs as [Value, ...(Value | undefined)[]];
@@ -24,7 +24,7 @@ const sliced: Rule = (node, plan) => {
   if (!isFloat32(x, node.outputs[0]) || x.shape.length === 0 || ranges.some(({ step }) => step < 0))
     return byPlaces(node, plan);
   const areWhole = ranges.every(({ axis, start, step }) => axis !== 1 || (start % blockLength === 0 && step === 1));
-  const inBlocks = areWhole && [x, node.outputs[0]!].every(fillsBlocks);
+  const inBlocks = areWhole && [x, node.outputs[0]!].every(isOfWholeBlocks);
   const source = inBlocks ? plan.anywhere(x, plan.precision) : plan.cell(x, plan.precision);
   const strides = [...stepsOf(source.order, source.shape).strides];
   let first = 0;
@@ -41,9 +41,10 @@ const sliced: Rule = (node, plan) => {
 const concatenated: Rule = (node, plan) => {
   const parts = node.inputs as readonly Value[];
   if (!isFloat32(...parts)) return false;
+  if (grows(node, plan)) return true;
   const [first] = parts as readonly [Value];
   const stored = plan.storedAs(first);
-  const { order } = parts.every(fillsBlocks) ? plan.anywhere(first, stored) : plan.cell(first, stored);
+  const { order } = parts.every(isOfWholeBlocks) ? plan.anywhere(first, stored) : plan.cell(first, stored);
   const cells = parts.map((part) => plan.ordered(part, order, plan.storedAs(part)));
   const result = plan.output(node, 0, order, plan.precision);
   const { strides } = stepsOf(order, result.shape);

@@ -99,9 +99,12 @@ export function stepsOf(order: Order, shape: Shape): { readonly shape: Shape; re
   return { shape: split, strides: stridesOf(split) };
 }
 
+/** Whether a tensor's channels fill blocks, so that these are an axis of their own. */
+export const fillsBlocks = (shape: Shape): boolean => shape[1]! % blockLength === 0;
+
 /** Whether a tensor's elements are all that there is where it lies: of blocks, the last may be filled up. */
 export const isGapless = ({ order, shape }: Pick<Cell, "order" | "shape">): boolean =>
-  order !== "blocked" || shape[1]! % blockLength === 0;
+  order !== "blocked" || fillsBlocks(shape);
 
 /** Whether the orders with strides put the elements in the same places. */
 export const isEitherOrder = (shape: Shape): boolean =>
@@ -111,7 +114,7 @@ export const isEitherOrder = (shape: Shape): boolean =>
 export function isSameOrder(one: Order, other: Order, shape: Shape): boolean {
   if (one === other) return true;
   if (one !== "blocked" && other !== "blocked") return isEitherOrder(shape);
-  const isWhole = shape[1]! % blockLength === 0 && sizeOf(shape.slice(2)) === 1;
+  const isWhole = fillsBlocks(shape) && sizeOf(shape.slice(2)) === 1;
   return isWhole || (shape[1] === blockLength && one !== "plain" && other !== "plain");
 }
 

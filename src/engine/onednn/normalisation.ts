@@ -8,6 +8,7 @@ import {
 import { ReluGradient } from "../../ops/core/elementwise.ts";
 import { argument } from "./dnnl.ts";
 import { reluGradient } from "./elementwise.ts";
+import { grownImages, imagesOf } from "./growing.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import type { Stored } from "./precision.ts";
@@ -23,26 +24,32 @@ const fits = (values: readonly (Value | undefined)[]): boolean =>
 const byGiven: Rule = (node, plan) => {
   if (!fits(node.inputs) || node.attributes.training_mode === 1) return false;
   const [x, ...rest] = node.inputs as Value[];
-  const source = arranged(plan, x!, plan.precision);
+  const parts = grownImages(plan, x!);
+  const sources = parts ?? [arranged(plan, x!, plan.precision)];
+  const [{ order, precision }] = sources as [Cell];
+  const result = plan.output(node, 0, order, precision);
+  const results = parts ? imagesOf(result) : [result];
   const [scale, shift, mean, variance] = vectors(plan, rest) as [Cell, Cell, Cell, Cell];
   const primitive = plan.dnnl.normalisation({
-    source: formOf(source),
+    source: formOf(sources[0]!),
     epsilon: node.attributes.epsilon as number,
     relu: plan.isFollowed(node),
     given: true,
   });
-  plan.run(
-    primitive,
-    [
-      [argument.source, source],
-      [argument.scale, scale],
-      [argument.shift, shift],
-      [argument.mean, mean],
-      [argument.variance, variance],
-      [argument.result, plan.output(node, 0, source.order, source.precision)],
-    ],
-    { over: [argument.source] },
-  );
+  sources.forEach((source, index) => {
+    plan.run(
+      primitive,
+      [
+        [argument.source, source],
+        [argument.scale, scale],
+        [argument.shift, shift],
+        [argument.mean, mean],
+        [argument.variance, variance],
+        [argument.result, results[index]!],
+      ],
+      parts ? {} : { over: [argument.source] },
+    );
+  });
   return true;
 };
 

@@ -64,6 +64,7 @@ export class Plan {
   /** What a step leaves for the step of its gradient, by the value it made. */
   readonly workspaces = new Map<Value, Workspace>();
   readonly #cells = new Map<Value, Cell>();
+  readonly #later = new Map<Value, () => Cell>();
   readonly #orders = new Map<Region, Map<string, Cell>>();
   readonly #changing: ReadonlySet<string>;
   readonly #isBlocked: boolean;
@@ -221,8 +222,11 @@ export class Plan {
   storedAs = (value: Value): Stored => this.#place(value).precision ?? "float32";
 
   #place(value: Value): Cell {
-    const known = this.#cells.get(value);
-    if (known) return known;
+    const known = this.#cells.get(value) ?? this.#later.get(value)?.();
+    if (known) {
+      this.#cells.set(value, known);
+      return known;
+    }
     if (value.source.kind !== "constant")
       throw new StriateError({
         subject: "oneDNN",
@@ -340,6 +344,11 @@ export class Plan {
   /** Says that a value lies where another does. */
   alias(value: Value, cell: Cell): void {
     this.#cells.set(value, cell);
+  }
+
+  /** Says how a value gets a place of its own, if anything asks for it. */
+  later(value: Value, make: () => Cell): void {
+    this.#later.set(value, make);
   }
 
   temporary(description: Description): Cell {
