@@ -53,13 +53,13 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
     for (let count = 0; count < 3; count++) await run();
   },
   "by exit during a piece": async () => {
-    const run = await pieces(1024);
+    const run = await pieces(768);
     await run();
     run().catch(() => {});
     setTimeout(() => process.exit(0), 10);
   },
   "by Ctrl-C during pieces": async () => {
-    const run = await pieces(1024);
+    const run = await pieces(768);
     await run();
     process.stdout.write("running\n");
     for (;;) await run();
