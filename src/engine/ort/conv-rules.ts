@@ -57,8 +57,8 @@ export const convRule: LoweringRule = (inputs, node, target) => {
   const convolved = (part: Value, [turned, added]: readonly Value[]) =>
     blocks.restore(blocks.convolve(isPlain ? part : blocks.arrange(part), turned!, added, settings), filters);
   const whole = beside ? [weights, beside] : [weights];
-  const isShrinking = kind === "depthwise" && axes.some(({ stride }) => stride > 1);
-  return [isShrinking ? byImages(x!, whole, sizeOf(sample), convolved) : convolved(x!, whole)];
+  const isHeld = isPlain || (kind === "depthwise" && axes.some(({ stride }) => stride > 1));
+  return [isHeld ? byImages(x!, whole, sizeOf(sample), convolved) : convolved(x!, whole)];
 };
 
 /** The same of a few images at a time, so that what is between stays in the processor's cache: of so many elements each. */

@@ -284,6 +284,11 @@ describe("maps in blocks that fill the cache", () => {
       build: ({ x, w }: Record<string, Value>) => conv(x!, w!, undefined, depthwise(100, 2)),
     },
     {
+      name: "forward, few channels",
+      operands: { x: [2, 3, 364, 364], w: [16, 3, 3, 3] },
+      build: ({ x, w }: Record<string, Value>) => conv(x!, w!, undefined, halves),
+    },
+    {
       name: "weight gradient",
       operands: { x: maps, g: maps },
       build: ({ x, g }: Record<string, Value>) => apply(ConvWeightGradient, [x, g], depthwise(100, 1))[0]!,
