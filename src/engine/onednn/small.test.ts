@@ -8,8 +8,9 @@ import { Model } from "../../models/model.ts";
 import { crossEntropy } from "../../nn/losses.ts";
 import { sgd } from "../../nn/optimisers.ts";
 import { step, withLoss } from "../../nn/step.ts";
-import { relu } from "../../ops/core/elementwise.ts";
+import { cast, relu } from "../../ops/core/elementwise.ts";
 import { reduceSum } from "../../ops/core/reduce.ts";
+import { matmul } from "../../ops/matmul.ts";
 import { maxPool } from "../../ops/pool.ts";
 import { sizeOfWork } from "./small.ts";
 
@@ -27,9 +28,16 @@ test.each<[string, number, (x: Value) => Value, boolean]>([
   ["a sum of a hundred million", 10_000, reduceSum, false],
   ["windows of nine", 32, (x) => maxPool(x, { kernel_shape: [3, 3] }), true],
   ["windows of a quarter of a million", 600, (x) => maxPool(x, { kernel_shape: [512, 512] }), false],
+  ["a product of float32", 64, (x) => matmul(x, x), true],
+  [
+    "a product of float64, which oneDNN lacks",
+    64,
+    (x) => cast(matmul(cast(x, "float64"), cast(x, "float64")), "float32"),
+    false,
+  ],
   ["two hundred nodes", 2, (x) => Array.from({ length: 200 }).reduce<Value>(relu, x), true],
   ["one more", 2, (x) => Array.from({ length: 201 }).reduce<Value>(relu, x), false],
-])("%s: whether that is tiny work heeds what is read, windows and nodes", (_, length, f, isTiny) => {
+])("%s: whether that is tiny work heeds what is read, windows, types and nodes", (_, length, f, isTiny) => {
   const x = inputValue("x", { dtype: "float32", shape: [1, 1, length, length] });
   expect(sizeOfWork(makeGraph([x], { y: f(x) })) === "tiny").toBe(isTiny);
 });

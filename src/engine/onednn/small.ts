@@ -23,11 +23,17 @@ export function workOf(node: Node): number {
   return Math.max(costOf(node, { inputs, outputs }).macs, written * sizeOf(window)) + written + read;
 }
 
+/** How many times as long nodes take of types that the library does not compute with: by loops, or elsewhere. */
+const slowness = ({ inputs: [x], outputs: [y] }: Node): number =>
+  [x, y].every((value) => !value || value.dtype === "float32") ? 1 : 50;
+
 /** How much work a graph is. It is large where it changes variables, or where not all its lengths are known. */
 export function sizeOfWork(graph: Graph): "tiny" | "small" | "large" {
   if (graph.updates.length > 0 || graph.inputs.some((input) => !fixedShape(input))) return "large";
   const nodes = nodesOf(graph);
   const work =
-    nodes.length <= mostNodes ? nodes.reduce((sum, node) => sum + workOf(node), 0) : Number.POSITIVE_INFINITY;
+    nodes.length <= mostNodes
+      ? nodes.reduce((sum, node) => sum + slowness(node) * workOf(node), 0)
+      : Number.POSITIVE_INFINITY;
   return work <= most.tiny ? "tiny" : work <= most.small ? "small" : "large";
 }
