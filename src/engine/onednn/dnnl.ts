@@ -4,6 +4,13 @@
  */
 import { StriateError } from "../../errors.ts";
 import type { NativeLibrary, NativeType } from "../../platform/native-terms.ts";
+import {
+  binaryKinds,
+  type poolingKinds,
+  type reductionKinds,
+  type resamplingKinds,
+  type softmaxKinds,
+} from "./kinds.ts";
 import { Made } from "./made.ts";
 
 export type Handle = number;
@@ -46,27 +53,6 @@ export type PostOp =
   | { readonly kind: "elementwise"; readonly algorithm: Elementwise; readonly alpha?: number; readonly beta?: number }
   | { readonly kind: "binary"; readonly algorithm: Binary; readonly form: Form };
 
-export const binaryKinds = {
-  add: 0x1fff0,
-  mul: 0x1fff1,
-  max: 0x1fff2,
-  min: 0x1fff3,
-  div: 0x1fff4,
-  sub: 0x1fff5,
-} as const;
-export const poolingKinds = { max: 0x1ff, averageWithPadding: 0x2ff, average: 0x3ff } as const;
-export const reductionKinds = { max: 0x2fff2, min: 0x2fff3, sum: 0x2fff4, mean: 0x2fff6 } as const;
-export const resamplingKinds = { nearest: 0x2fff0, linear: 0x2fff1 } as const;
-export const acrossChannels = 0xaff;
-export const softmaxKinds = { plain: 0x30000, log: 0x30001 } as const;
-export const propagation = {
-  training: 64,
-  inference: 96,
-  backward: 128,
-  inputGradient: 160,
-  weightGradient: 192,
-} as const;
-
 /** The library's numbers for arguments of a primitive. */
 export const argument = {
   source: 1,
@@ -93,6 +79,8 @@ const query = { name: 8, form: 255, workspace: 135, scratchpad: 136 } as const;
 const dtypes = { float32: 3, bfloat16: 2 } as const;
 const statuses = ["success", "out of memory", "invalid arguments", "unimplemented", "no more implementations"];
 const userScratchpad = 1;
+/** The number of AVX-512 with all that the library asks of it. */
+const longVectors = 0x27;
 const mostAxes = 12;
 export const anyOrder = 1;
 /** How a convolution is computed. */
@@ -314,8 +302,18 @@ export abstract class Dnnl {
 
   /** Whether the library computes bfloat16 with the processor's matrix units (AMX). */
   hasMatrixUnits(): boolean {
+    return this.#uses(this.matrixUnits);
+  }
+
+  /** Whether it computes with vectors of 16 numbers (AVX-512): where it does not, blocks of 16 channels are far slower. */
+  hasLongVectors(): boolean {
+    return this.#uses(longVectors);
+  }
+
+  /** Whether the library computes with an instruction set, heeding what limits it. */
+  #uses(instructions: number): boolean {
     const effective = this.library.function("dnnl_get_effective_cpu_isa", "int", [])();
-    return (effective & this.matrixUnits) === this.matrixUnits;
+    return (effective & instructions) === instructions;
   }
 
   bytesOf({ address }: Description): number {

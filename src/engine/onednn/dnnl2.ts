@@ -2,9 +2,7 @@
 
 import type { NativeType } from "../../platform/native-terms.ts";
 import {
-  acrossChannels,
   type Binary,
-  binaryKinds,
   byResult,
   type ConvolutionForms,
   type Description,
@@ -16,13 +14,17 @@ import {
   type PoolingForms,
   type PostOp,
   type Primitive,
+  type Reduction,
+} from "./dnnl.ts";
+import {
+  acrossChannels,
+  binaryKinds,
   poolingKinds,
   propagation,
-  type Reduction,
   reductionKinds,
   resamplingKinds,
   softmaxKinds,
-} from "./dnnl.ts";
+} from "./kinds.ts";
 
 /** Bytes of its structures. */
 const bytes = {

@@ -1,9 +1,7 @@
 /** Version 3 of oneDNN's C interface: a function for each kind of primitive makes its descriptor. */
 import type { NativeType } from "../../platform/native-terms.ts";
 import {
-  acrossChannels,
   type Binary,
-  binaryKinds,
   byResult,
   type ConvolutionForms,
   type Description,
@@ -15,13 +13,17 @@ import {
   type PoolingForms,
   type PostOp,
   type Primitive,
+  type Reduction,
+} from "./dnnl.ts";
+import {
+  acrossChannels,
+  binaryKinds,
   poolingKinds,
   propagation,
-  type Reduction,
   reductionKinds,
   resamplingKinds,
   softmaxKinds,
-} from "./dnnl.ts";
+} from "./kinds.ts";
 
 const pointer: NativeType = "uintptr_t";
 const pointers = (count: number): NativeType[] => new Array<NativeType>(count).fill(pointer);

@@ -86,7 +86,7 @@ export class Plan {
     irreversible: ReadonlySet<string> = new Set(),
   ) {
     this.dnnl = dnnl;
-    this.#isBlocked = precision === "float32" && isQuickInBlocks(graph);
+    this.#isBlocked = precision === "float32" && dnnl.hasLongVectors() && isQuickInBlocks(graph);
     this.#halves = precision === "bfloat16" ? halvesOf(graph) : undefined;
     this.#changing = new Set(graph.updates.map(({ variable }) => variable.source.name));
     this.#results = new Set(resultsOf(graph));

@@ -68,6 +68,17 @@ test.each([
   expect(chosenPrecision(library, "bfloat16")).toBe("bfloat16");
 });
 
+test.each([
+  ["2, AVX2", Dnnl2, 0x7, false],
+  ["2, AVX2 with byte products", Dnnl2, 0x407, false],
+  ["2, AVX-512", Dnnl2, 0x27, true],
+  ["3, AVX2 with more byte products", Dnnl3, 0x1f, false],
+  ["3, with matrix units", Dnnl3, 0xfef, true],
+  ["3, of a processor of another kind", Dnnl3, 0, false],
+] as const)("blocks of 16 channels are for vectors of 16 numbers: version %s", (_, Version, instructions, expected) => {
+  expect(new Version(libraryOf(instructions)).hasLongVectors()).toBe(expected);
+});
+
 /** A network of two convolutions whose output a loss takes, and the next weights. */
 function network() {
   const image = inputValue("image", { dtype: "float32", shape: [2, 3, 8, 8] });

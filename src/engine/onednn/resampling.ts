@@ -5,7 +5,8 @@ import { Resize, type ResizeAttributes, ResizeGradient, resizedAxes } from "../.
 import { type AxisResize, isOutside, placeOf, resizeMatrix } from "../../ops/resize-matrix.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { tensor } from "../../tensor/tensor.ts";
-import { argument, type Form, type resamplingKinds } from "./dnnl.ts";
+import { argument, type Form } from "./dnnl.ts";
+import type { resamplingKinds } from "./kinds.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { between, blocksAlong, byPlaces, take, type View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
