@@ -13,8 +13,10 @@ import type { PartResult } from "./measure.ts";
 import { exported, type Network, networks, predicted } from "./networks/catalog.ts";
 import type { Work } from "./networks.ts";
 import { pythonCommand, pythonEnvironment } from "./python.ts";
+import { significant } from "./table.ts";
 
 const layouts = ["contiguous_format", "channels_last"] as const;
+const titles = ["PyTorch, contiguous", "PyTorch, channels last"];
 
 /** The most bytes that PyTorch takes, or nothing where there is none. */
 function torch(network: Network, work: Work, batch: number, layout: (typeof layouts)[number]): number | undefined {
@@ -62,10 +64,14 @@ export async function memoryPart(names: readonly string[], works: readonly Work[
     for (const work of works)
       for (const batch of work === "training" ? [network.batch] : predicted) {
         const { taken, least } = await ours(network, work, batch);
-        const theirs = layouts.map((layout) => megabytes(torch(network, work, batch, layout)));
-        rows.push([network.title, work, String(batch), megabytes(taken), megabytes(least), ...theirs]);
+        const theirs = layouts.map((layout) => torch(network, work, batch, layout));
+        const better = Math.min(...theirs.flatMap((bytes) => bytes ?? []));
+        const verdict = Number.isFinite(better)
+          ? [significant(taken / better), taken > better ? "more" : "no more"]
+          : [];
+        rows.push([network.title, work, String(batch), ...[taken, least, ...theirs].map(megabytes), ...verdict]);
       }
-  const heading = ["MB", "work", "batch", "our program", "least", "PyTorch, contiguous", "PyTorch, channels last"];
+  const heading = ["MB", "work", "batch", "our program", "least", ...titles, "ours / the better", "verdict"];
   return {
     title: "Memory of whole networks",
     unit: "step",
@@ -73,7 +79,7 @@ export async function memoryPart(names: readonly string[], works: readonly Work[
     tables: [[heading, ...rows]],
     ratios: [],
     notes: [
-      "Ours: weights, moments, both generations of them and everything between. PyTorch's: the process over its start.",
+      "Ours: weights, both generations of them where they are trained, moments and everything between. PyTorch's: the process over its start.",
     ],
   };
 }
