@@ -20,7 +20,7 @@ const enough = 0.85;
 
 /**
  * Whether nearly all arithmetic of a graph is in convolutions, depthwise or without groups, from blocks to blocks. The
- * first layer, of an image's few channels, does not count: it is channels-last either way.
+ * first layer, of an image's few channels, does not count: it takes them as they come.
  */
 export function isQuickInBlocks(graph: Graph): boolean {
   let [whole, all] = [0, 0];

@@ -19,9 +19,29 @@ const coversInput = (x: Shape, w: Shape, attributes: ConvAttributes): boolean =>
       kernel === input && (dilation === 1 || kernel === 1) && before === 0 && after === 0,
   );
 
-/** The order of maps that a convolution reads and writes: in blocks where both can be. */
-const orderFor = (plan: Plan, one: Value, other: Value): Order =>
-  plan.orderOf(one.shape) === plan.orderOf(other.shape) ? plan.orderOf(one.shape) : "channelsLast";
+/** The order of what a convolution reads, and of what it writes. */
+type Orders = readonly [Order, Order];
+
+/** An image's channels: the library has kernels that read them as they come, and write blocks. */
+const isImage = (channels: unknown): boolean => channels === 1 || channels === 3;
+
+/** The orders that are quick, the quickest first: in blocks where both can be, otherwise channels-last. */
+function ordersFor(plan: Plan, one: Value, other: Value, group: unknown): readonly Orders[] {
+  const [from, to] = [one, other].map(({ shape }) => plan.orderOf(shape)) as [Order, Order];
+  if (from === to) return [[from, to]];
+  const same: Orders = ["channelsLast", "channelsLast"];
+  return to === "blocked" && group === 1 && isImage(one.shape[1]) ? [["plain", to], same] : [same];
+}
+
+/** What can be made with the first of these orders for which the library has a primitive. */
+function possible<Made>([first, ...rest]: readonly Orders[], make: (orders: Orders) => Made): Made {
+  try {
+    return make(first!);
+  } catch (error) {
+    if (rest.length === 0 || !(error instanceof Unimplemented)) throw error;
+    return possible(rest, make);
+  }
+}
 
 /** A primitive by Winograd's algorithm, if that is quicker and the library has it for these forms. */
 function quickest(isForWinograd: boolean, make: (winograd: boolean) => Primitive): Primitive {
@@ -55,19 +75,22 @@ const convolution: Rule = (node, plan) => {
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
   const attributes = node.attributes as unknown as ConvAttributes;
   if (coversInput(x.shape as Shape, w.shape as Shape, attributes) && whole(node, plan)) return true;
-  const order = orderFor(plan, x, node.outputs[0]!);
-  const source = plan.ordered(x, order, plan.precision);
-  const result = plan.output(node, 0, order, plan.resultPrecision(node));
-  const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
   const vector = bias && plan.ordered(bias, "plain");
-  const { postOps, operands } = plan.following(node, order);
-  const transform = order === "blocked" ? plan.transforms.get(node) : undefined;
-  const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
-  const training = !plan.isFixed(weights) || transform === "always";
-  const given = { ...forms, training, bias: vector && formOf(vector) };
-  const primitive = quickest(transform !== undefined, (winograd) =>
-    plan.dnnl.convolution({ ...given, winograd }, postOps),
-  );
+  const orders = ordersFor(plan, x, node.outputs[0]!, attributes.group);
+  const { source, weights, operands, result, primitive } = possible(orders, ([from, to]) => {
+    const source = plan.ordered(x, from, plan.precision);
+    const result = plan.output(node, 0, to, plan.resultPrecision(node));
+    const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
+    const { postOps, operands } = plan.following(node, to);
+    const transform = from === "blocked" ? plan.transforms.get(node) : undefined;
+    const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
+    const training = !plan.isFixed(weights) || transform === "always";
+    const given = { ...forms, training, bias: vector && formOf(vector) };
+    const primitive = quickest(transform !== undefined, (winograd) =>
+      plan.dnnl.convolution({ ...given, winograd }, postOps),
+    );
+    return { source, weights, operands, result, primitive };
+  });
   plan.run(primitive, [
     [argument.source, source],
     [argument.weights, plan.packed(weights, primitive.form(argument.weights))],
@@ -81,10 +104,10 @@ const convolution: Rule = (node, plan) => {
 const convolutionInputGradient: Rule = (node, plan) => {
   const [g, w] = node.inputs as [Value, Value];
   if (!isFloat32(g, w) || g.shape.length > 5) return false;
-  const order = orderFor(plan, g, node.outputs[0]!);
-  const gradient = plan.ordered(g, order, plan.precision);
-  const result = plan.output(node, 0, order, plan.resultPrecision(node));
   const attributes = node.attributes as unknown as ConvAttributes;
+  const [[from, to]] = ordersFor(plan, g, node.outputs[0]!, attributes.group).slice(-1) as [Orders];
+  const gradient = plan.ordered(g, from, plan.precision);
+  const result = plan.output(node, 0, to, plan.resultPrecision(node));
   const forms = convolutionForms(result, w.shape as Shape, gradient, attributes, plan.precision);
   const isWinograd = result.order === "blocked" && isForWinograd(node.attributes, result.shape, w.shape as Shape);
   const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionInputGradient({ ...forms, winograd }));
@@ -115,16 +138,20 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   if (!isFloat32(x, g) || g.shape.length > 5) return false;
   // Version 2 errs in bfloat16 where maps have three axes.
   if (plan.precision === "bfloat16" && g.shape.length === 5) return false;
-  const order = orderFor(plan, x, g);
-  const source = plan.ordered(x, order, plan.precision);
-  const gradient = plan.ordered(g, order, plan.precision);
+  const attributes = node.attributes as unknown as ConvAttributes;
   const result = plan.output(node, 0, "plain");
-  const forms = convolutionForms(source, result.shape, gradient, node.attributes as unknown as ConvAttributes);
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
-  const isWinograd = source.order === "blocked" && isForWinograd(node.attributes, x.shape as Shape, result.shape);
-  const given = { ...forms, bias: bias && formOf(bias) };
-  const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionWeightGradient({ ...given, winograd }));
+  const orders = ordersFor(plan, x, g, attributes.group);
+  const { source, gradient, weights, primitive } = possible(orders, ([from, to]) => {
+    const source = plan.ordered(x, from, plan.precision);
+    const gradient = plan.ordered(g, to, plan.precision);
+    const forms = convolutionForms(source, result.shape, gradient, attributes);
+    const isWinograd = from === "blocked" && isForWinograd(node.attributes, x.shape as Shape, result.shape);
+    const given = { ...forms, bias: bias && formOf(bias) };
+    const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionWeightGradient({ ...given, winograd }));
+    return { source, gradient, weights: forms.weights, primitive };
+  });
   const packed = plan.temporary(primitive.form(argument.weightsGradient));
   plan.run(primitive, [
     [argument.source, source],
@@ -132,7 +159,7 @@ const convolutionWeightGradient: Rule = (node, plan) => {
     [argument.weightsGradient, packed],
     ...(bias ? [[argument.biasGradient, bias] as const] : []),
   ]);
-  const shaped = { ...result, shape: forms.weights.shape };
+  const shaped = { ...result, shape: weights.shape };
   plan.run(plan.dnnl.reorder(packed.description!, plan.dnnl.describe(formOf(shaped))), [
     [argument.source, packed],
     [argument.result, shaped],
