@@ -6,10 +6,10 @@ import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
 import { argument, type Primitive, Unimplemented } from "./dnnl.ts";
-import { type Cell, formOf, type Order } from "./memory.ts";
+import { type Cell, formOf, type Order, roomOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import { product, turned } from "./products.ts";
-import { isForWinograd } from "./winograd.ts";
+import { isForWinograd, partsIn } from "./winograd.ts";
 
 /** Whether a kernel has one place only, all of the input. */
 const coversInput = (x: Shape, w: Shape, attributes: ConvAttributes): boolean =>
@@ -31,6 +31,14 @@ function ordersFor(plan: Plan, one: Value, other: Value, group: unknown): readon
   if (from === to) return [[from, to]];
   const same: Orders = ["channelsLast", "channelsLast"];
   return to === "blocked" && group === 1 && isImage(one.shape[1]) ? [["plain", to], same] : [same];
+}
+
+/** A tensor in equal parts along an axis before which there is nothing else. */
+function partsOf(cell: Cell, axis: number, count: number): readonly Cell[] {
+  if (count === 1) return [cell];
+  const shape = cell.shape.map((length, each) => (each === axis ? length / count : length));
+  const bytes = roomOf(cell.dtype, shape, cell.order, cell.precision);
+  return Array.from({ length: count }, (_, part) => ({ ...cell, shape, start: (cell.start ?? 0) + part * bytes }));
 }
 
 /** What can be made with the first of these orders for which the library has a primitive. */
@@ -77,27 +85,34 @@ const convolution: Rule = (node, plan) => {
   if (coversInput(x.shape as Shape, w.shape as Shape, attributes) && whole(node, plan)) return true;
   const vector = bias && plan.ordered(bias, "plain");
   const orders = ordersFor(plan, x, node.outputs[0]!, attributes.group);
-  const { source, weights, operands, result, primitive } = possible(orders, ([from, to]) => {
+  const { source, weights, operands, results, primitive } = possible(orders, ([from, to]) => {
     const source = plan.ordered(x, from, plan.precision);
     const result = plan.output(node, 0, to, plan.resultPrecision(node));
-    const forms = convolutionForms(source, w.shape as Shape, result, attributes, plan.precision);
-    const { postOps, operands } = plan.following(node, to);
     const transform = from === "blocked" ? plan.transforms.get(node) : undefined;
-    const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
-    const training = !plan.isFixed(weights) || transform === "always";
-    const given = { ...forms, training, bias: vector && formOf(vector) };
+    const results = partsOf(result, 1, partsIn(transform));
+    const [filters, ...kernel] = w.shape as [number, ...number[]];
+    const part = [filters / results.length, ...kernel];
+    const forms = convolutionForms(source, part, results[0]!, attributes, plan.precision);
+    const { postOps, operands } = plan.following(node, to);
+    const whole = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
+    const weights = results.length === 1 ? [whole] : partsOf(plan.ordered(w, "plain"), 0, results.length);
+    const training = !plan.isFixed(whole) || (transform !== undefined && transform !== "once");
+    const given = { ...forms, training, bias: vector && { shape: [part[0]!], strides: [1] } };
     const primitive = quickest(transform !== undefined, (winograd) =>
       plan.dnnl.convolution({ ...given, winograd }, postOps),
     );
-    return { source, weights, operands, result, primitive };
+    return { source, weights, operands, results, primitive };
   });
-  plan.run(primitive, [
-    [argument.source, source],
-    [argument.weights, plan.packed(weights, primitive.form(argument.weights))],
-    ...(vector ? [[argument.bias, vector] as const] : []),
-    ...operands,
-    [argument.result, result],
-  ]);
+  const vectors = vector && partsOf(vector, 0, results.length);
+  results.forEach((result, index) => {
+    plan.run(primitive, [
+      [argument.source, source],
+      [argument.weights, plan.packed(weights[index]!, primitive.form(argument.weights))],
+      ...(vectors ? [[argument.bias, vectors[index]!] as const] : []),
+      ...operands,
+      [argument.result, result],
+    ]);
+  });
   return true;
 };
 

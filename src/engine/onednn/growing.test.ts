@@ -52,25 +52,22 @@ const variables = new Map(
 );
 
 describe.skipIf(missing() !== undefined)("concatenations that grow", () => {
-  test.each([1, 3])(
-    "write each map once, and every image is normalised by its own channels: batch %i",
-    async (batch) => {
-      const feeds = { image: new Tensor("float32", [batch, 3, 16, 16], draw(batch * 3 * 16 * 16)) };
-      useThreads(1);
-      const program = new NativeProgram(dnnl(), lower(bind(model.graph, { batch })), variables);
-      const found = program
-        .run(new Map(Object.entries(feeds)))
-        .get("logits")!
-        .toArray();
-      const expected = (await (await reference.compile(model.graph, variables)).run(feeds)).get("logits")!.toArray();
-      found.forEach((each, index) => {
-        expect(each).toBeCloseTo(expected[index]!, 4);
-      });
-      const count = (operator: string) =>
-        program.plan.steps.filter(({ kind }) => kind.operator.startsWith(operator)).length;
-      // Four parts; four normalisations of each image.
-      expect([count("Concat"), count("BatchNormalization")]).toEqual([4, 1 + 3 * batch]);
-      await program.dispose();
-    },
-  );
+  test.each([1, 3])("write each map once: batch %i", async (batch) => {
+    const feeds = { image: new Tensor("float32", [batch, 3, 16, 16], draw(batch * 3 * 16 * 16)) };
+    useThreads(1);
+    const program = new NativeProgram(dnnl(), lower(bind(model.graph, { batch })), variables);
+    const found = program
+      .run(new Map(Object.entries(feeds)))
+      .get("logits")!
+      .toArray();
+    const expected = (await (await reference.compile(model.graph, variables)).run(feeds)).get("logits")!.toArray();
+    found.forEach((each, index) => {
+      expect(each).toBeCloseTo(expected[index]!, 4);
+    });
+    const count = (operator: string) =>
+      program.plan.steps.filter(({ kind }) => kind.operator.startsWith(operator)).length;
+    // Four parts; four normalisations of each image.
+    expect([count("Concat"), count("BatchNormalization")]).toEqual([4, 1 + 3 * batch]);
+    await program.dispose();
+  });
 });

@@ -56,8 +56,8 @@ export interface Cell {
   readonly start?: number;
   /** The library's own form of it, where it is neither order. */
   readonly description?: Description;
-  /** Of one in the library's own form: the form of what it was made from. */
-  readonly from?: Description;
+  /** Of one in the library's own form: the form of what it was made from, and where in its region that began. */
+  readonly from?: { readonly description: Description; readonly start: number };
 }
 
 /** How a tensor lies, wherever that is. */

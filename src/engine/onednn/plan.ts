@@ -278,15 +278,18 @@ export class Plan {
 
   /** A tensor in a form of the library's choice, made once for every run (or for good, of what does not change). */
   packed(cell: Cell, description: Description): Cell {
-    const from = cell.description ?? this.dnnl.describe(formOf(cell));
-    if (this.dnnl.isSame(description, from)) return cell;
+    const from = { description: cell.description ?? this.dnnl.describe(formOf(cell)), start: cell.start ?? 0 };
+    if (this.dnnl.isSame(description, from.description)) return cell;
     const known = [...(this.#orders.get(cell.region)?.values() ?? [])].find(
-      (other) => other.from && this.dnnl.isSame(other.from, from) && this.dnnl.isSame(other.description!, description),
+      (other) =>
+        other.from?.start === from.start &&
+        this.dnnl.isSame(other.from.description, from.description) &&
+        this.dnnl.isSame(other.description!, description),
     );
     if (known) return known;
     const region = () => this.#like(cell, this.dnnl.bytesOf(description));
     const key = `packed ${this.#orders.get(cell.region)?.size ?? 0}`;
-    return this.#once(cell, key, () => this.#copied(cell, { ...cell, description, from, region: region() }));
+    return this.#once(cell, key, () => this.#copied(cell, { ...cell, start: 0, description, from, region: region() }));
   }
 
   #once(cell: Cell, key: string, make: () => Cell): Cell {

@@ -10,8 +10,11 @@ import { argument, type Dnnl, Unimplemented } from "./dnnl.ts";
 import { fixedNodes } from "./fuse.ts";
 import { blockLength, bytesOf } from "./memory.ts";
 
-/** When weights are transformed: once, if they never change, or in every run. */
-export type Transform = "once" | "always";
+/** When weights are transformed: once, if they never change, or in every run; then also by quarters of the filters. */
+export type Transform = "once" | "always" | "quarters";
+
+/** In how many parts filters are taken. */
+export const partsIn = (transform: Transform | undefined): number => (transform === "quarters" ? 4 : 1);
 
 /** Bytes that it takes for good, and while the convolution runs. */
 export interface Cost {
@@ -41,7 +44,7 @@ export const isForWinograd = (attributes: Node["attributes"], x: Shape, w: Shape
   tilesOf(attributes, x, w) >= 64;
 
 /** The fewest tiles for which it is quicker: of weights that are transformed in every run, of others, and with few channels. */
-const fewest = { always: 48, once: 16, fewChannels: 64 } as const;
+const fewest = { always: 48, quarters: 48, once: 16, fewChannels: 64 } as const;
 const fewChannels = 4 * blockLength;
 
 /** From so many tiles on, a transformation in every run is a small part of it. */
@@ -89,8 +92,10 @@ export function transformsOf(
     const channels = Math.min(w![0]!, w![1]!);
     if (!isForBlocks(x!) || !isForBlocks(node.outputs[0]!.shape)) continue;
     if (tiles < (channels < fewChannels ? fewest.fewChannels : fewest.once)) continue;
-    const affordable = (["once", "always"] as const).find((transform) => {
+    const affordable = (["once", "always", "quarters"] as const).find((transform) => {
       if (transform === "once" && (tiles >= many || !isFixed(node.inputs[1]))) return false;
+      // Only of one image do the maps of some filters lie together.
+      if (w![0]! % (partsIn(transform) * blockLength) > 0 || (partsIn(transform) > 1 && x![0] !== 1)) return false;
       if (tiles < fewest[transform]) return false;
       const cost = costOf(node, transform);
       if (!cost || cost.lasting > left || through(node) + cost.passing > room) return false;
@@ -106,11 +111,16 @@ export function transformsOf(
 export function costOf(dnnl: Dnnl, { inputs, outputs, attributes }: Node, transform: Transform): Cost | undefined {
   const [x, w, y] = [inputs[0]!, inputs[1]!, outputs[0]!].map(({ shape }) => shape) as [Shape, Shape, Shape];
   const placed = (shape: Shape) => ({ shape, order: "blocked" as const });
-  const forms = convolutionForms(placed(x), w, placed(y), attributes as unknown as ConvAttributes);
+  const filters = w[0]! / partsIn(transform);
+  const [part, map] = [
+    [filters, ...w.slice(1)],
+    [y[0]!, filters, ...y.slice(2)],
+  ] as const;
+  const forms = convolutionForms(placed(x), part, placed(map), attributes as unknown as ConvAttributes);
   try {
-    const primitive = dnnl.convolution({ ...forms, training: transform === "always", winograd: true });
+    const primitive = dnnl.convolution({ ...forms, training: transform !== "once", winograd: true });
     return {
-      lasting: Math.max(0, dnnl.bytesOf(primitive.form(argument.weights)) - bytesOf("float32", w)),
+      lasting: Math.max(0, dnnl.bytesOf(primitive.form(argument.weights)) - bytesOf("float32", part)),
       passing: primitive.scratchpad ? dnnl.bytesOf(primitive.scratchpad) : 0,
     };
   } catch (error) {
