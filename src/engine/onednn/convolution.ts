@@ -6,7 +6,7 @@ import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
 import { argument, type Primitive, Unimplemented } from "./dnnl.ts";
-import { type Cell, formOf, type Order, roomOf } from "./memory.ts";
+import { type Cell, formOf, type Order, partsOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import { product, turned } from "./products.ts";
 import { isForWinograd, partsIn } from "./winograd.ts";
@@ -31,14 +31,6 @@ function ordersFor(plan: Plan, one: Value, other: Value, group: unknown): readon
   if (from === to) return [[from, to]];
   const same: Orders = ["channelsLast", "channelsLast"];
   return to === "blocked" && group === 1 && isImage(one.shape[1]) ? [["plain", to], same] : [same];
-}
-
-/** A tensor in equal parts along an axis before which there is nothing else. */
-function partsOf(cell: Cell, axis: number, count: number): readonly Cell[] {
-  if (count === 1) return [cell];
-  const shape = cell.shape.map((length, each) => (each === axis ? length / count : length));
-  const bytes = roomOf(cell.dtype, shape, cell.order, cell.precision);
-  return Array.from({ length: count }, (_, part) => ({ ...cell, shape, start: (cell.start ?? 0) + part * bytes }));
 }
 
 /** What can be made with the first of these orders for which the library has a primitive. */

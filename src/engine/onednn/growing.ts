@@ -8,7 +8,7 @@ import { BatchNormalization } from "../../ops/batch-normalisation.ts";
 import { Concat } from "../../ops/core/arrange.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { copy } from "./arrangement.ts";
-import { blockLength, type Cell, fillsBlocks, roomOf, shapeOf, stepsOf } from "./memory.ts";
+import { blockLength, type Cell, fillsBlocks, partsOf, roomOf, shapeOf, stepsOf } from "./memory.ts";
 import { isFloat32, type Plan } from "./plan.ts";
 
 /** Where the longest of some concatenations lies, and how many of its parts are there. */
@@ -29,10 +29,10 @@ function placed(plan: Plan, value: Value): Cell {
 const ofChannels = ({ op, attributes }: Node): boolean => op.name === Concat.name && attributes.axis === 1;
 
 /** What is concatenated, whether at once or by one concatenation of another's result. */
-function partsOf({ inputs }: Node): readonly Value[] {
+function concatenatedIn({ inputs }: Node): readonly Value[] {
   const [first, ...rest] = inputs as readonly [Value, ...Value[]];
   const before = producerOf(first);
-  return before && ofChannels(before) ? [...partsOf(before), ...rest] : [first, ...rest];
+  return before && ofChannels(before) ? [...concatenatedIn(before), ...rest] : [first, ...rest];
 }
 
 /** Whether all that looks at a concatenation is what can look at parts of a longer one. */
@@ -54,7 +54,7 @@ const beginningWith = (value: Value, plan: Plan): readonly Node[] =>
 /** The longest of some concatenations, where each but the shortest begins with all parts of another, and there are several. */
 function longestOf(first: Value, plan: Plan): Node | undefined {
   const family = beginningWith(first, plan)
-    .map((node) => ({ node, parts: partsOf(node) }))
+    .map((node) => ({ node, parts: concatenatedIn(node) }))
     .toSorted((one, other) => one.parts.length - other.parts.length);
   const isOne = family.every(
     ({ parts }, index) => index === 0 || family[index - 1]!.parts.every((part, place) => part === parts[place]),
@@ -65,7 +65,7 @@ function longestOf(first: Value, plan: Plan): Node | undefined {
 /** Lays out a concatenation as the first channels of a longer one; false where it is none. */
 export function grows(node: Node, plan: Plan): boolean {
   if (!ofChannels(node)) return false;
-  const parts = partsOf(node);
+  const parts = concatenatedIn(node);
   const [y] = node.outputs as [Value];
   const areInBlocks = parts.every((part) => plan.orderOf(part.shape) === order && fillsBlocks(part.shape as Shape));
   if (!isFloat32(...parts) || !areInBlocks || !isOnlyNormalised(node, plan)) return false;
@@ -101,9 +101,5 @@ export function grows(node: Node, plan: Plan): boolean {
 export const grownImages = (plan: Plan, value: Value): readonly Cell[] | undefined => grown.get(plan)?.get(value);
 
 /** The first channels of each image of maps in blocks. */
-export function imagesOf(cell: Cell, channels = cell.shape[1]!): readonly Cell[] {
-  const [images, ...rest] = cell.shape as [number, ...number[]];
-  const bytes = roomOf(cell.dtype, [1, ...rest], cell.order);
-  const shape = [1, channels, ...rest.slice(1)];
-  return Array.from({ length: images }, (_, image) => ({ ...cell, shape, start: (cell.start ?? 0) + image * bytes }));
-}
+export const imagesOf = (cell: Cell, channels = cell.shape[1]!): readonly Cell[] =>
+  partsOf(cell, 0, cell.shape[0]!).map((image) => ({ ...image, shape: [1, channels, ...image.shape.slice(2)] }));

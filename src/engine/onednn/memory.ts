@@ -129,8 +129,7 @@ export const bytesOf = (dtype: DType, shape: Shape, precision: Stored = "float32
 
 /**
  * The block of memory: what is kept, two generations of variables which change roles (but for those that have one place
- * only), and the arena. Until it is written,
- * the generation to come is part of the arena too.
+ * only), and the arena. Until it is written, the generation to come is part of the arena too.
  */
 export class Memory {
   readonly bytes: number;
@@ -216,6 +215,14 @@ export function copied(dtype: DType, elements: TypedArray): TypedArray {
   const copy = allocate(dtype, elements.length);
   (copy as Float32Array).set(elements as Float32Array);
   return copy;
+}
+
+/** A tensor in equal parts along an axis, before which there is none or only one of length 1. */
+export function partsOf(cell: Cell, axis: number, count: number): readonly Cell[] {
+  if (count === 1) return [cell];
+  const shape = cell.shape.map((length, each) => (each === axis ? length / count : length));
+  const bytes = roomOf(cell.dtype, shape, cell.order, cell.precision);
+  return Array.from({ length: count }, (_, part) => ({ ...cell, shape, start: (cell.start ?? 0) + part * bytes }));
 }
 
 /**
