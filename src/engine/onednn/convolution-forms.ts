@@ -1,7 +1,7 @@
 /** A convolution in the library's terms. */
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import type { ConvolutionForms } from "./dnnl.ts";
+import type { ConvolutionForms } from "./forms.ts";
 import { formOf, type Placed } from "./memory.ts";
 import type { Stored } from "./precision.ts";
 

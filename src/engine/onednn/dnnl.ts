@@ -4,6 +4,7 @@
  */
 import { StriateError } from "../../errors.ts";
 import type { NativeLibrary, NativeType } from "../../platform/native-terms.ts";
+import type { ConvolutionForms, NormalisationForms, PoolingForms, Slide } from "./forms.ts";
 import {
   binaryKinds,
   type poolingKinds,
@@ -30,13 +31,6 @@ export interface Description {
   readonly address: number;
   /** Keeps the bytes alive, where they are ours. */
   readonly buffer?: ArrayBuffer;
-}
-
-export interface Slide {
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  readonly before: readonly number[];
-  readonly after: readonly number[];
 }
 
 type Arithmetic = "abs" | "sqrt" | "linear" | "exp" | "log" | "clip" | "pow";
@@ -361,35 +355,4 @@ export abstract class Dnnl {
         throw new StriateError({ subject: "oneDNN", found: `${statuses[status] ?? `status ${status}`} at ${name}` });
     };
   }
-}
-
-export interface ConvolutionForms extends Slide {
-  readonly source: Form;
-  readonly weights: Form;
-  readonly bias?: Form | undefined;
-  readonly result: Form;
-  readonly training?: boolean;
-  /** By Winograd's algorithm: with fewer products, where the library can. */
-  readonly winograd?: boolean;
-}
-
-export interface PoolingForms extends Slide {
-  readonly algorithm: Pooling;
-  readonly kernel: readonly number[];
-  readonly source: Form;
-  readonly result: Form;
-  readonly training: boolean;
-}
-
-export interface NormalisationForms {
-  readonly source: Form;
-  readonly epsilon: number;
-  /** Whether a ReLU follows, in the same pass. */
-  readonly relu: boolean;
-  /** Whether mean and variance are given, not the batch's own. */
-  readonly given?: boolean;
-  /** Whether what the gradient needs is kept, as it is of the batch's own. */
-  readonly forGradient?: boolean;
-  /** Whether it is scaled and shifted, as it is unless this is said. */
-  readonly scaled?: boolean;
 }

@@ -3,18 +3,16 @@ import type { NativeType } from "../../platform/native-terms.ts";
 import {
   type Binary,
   byResult,
-  type ConvolutionForms,
   type Description,
   Dnnl,
   type Elementwise,
   type Form,
   type Handle,
-  type NormalisationForms,
-  type PoolingForms,
   type PostOp,
   type Primitive,
   type Reduction,
 } from "./dnnl.ts";
+import type { ConvolutionForms, NormalisationForms, PoolingForms } from "./forms.ts";
 import {
   acrossChannels,
   binaryKinds,

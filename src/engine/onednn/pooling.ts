@@ -11,7 +11,8 @@ import {
   poolAxes,
 } from "../../ops/pool.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { argument, type Pooling, type PoolingForms } from "./dnnl.ts";
+import { argument, type Pooling } from "./dnnl.ts";
+import type { PoolingForms } from "./forms.ts";
 import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
