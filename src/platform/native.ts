@@ -9,6 +9,9 @@ type Koffi = typeof import("koffi");
 const pinned = 2 | 0x1000;
 const numbers: Readonly<Record<string, number>> = { darwin: 2 | 0x80, linux: pinned };
 
+/** @throws Error when the package is not installed */
+const ffi = (): Koffi => createRequire(import.meta.url)("koffi") as Koffi;
+
 /** Folders of package managers in which the system does not look by itself: conda's, and Homebrew's two. */
 const folders = (): readonly string[] => [
   ...(process.env.CONDA_PREFIX ? [join(process.env.CONDA_PREFIX, "lib")] : []),
@@ -27,7 +30,7 @@ export function openLibrary(
 ): Opened {
   let koffi: Koffi;
   try {
-    koffi = createRequire(import.meta.url)("koffi") as Koffi;
+    koffi = ffi();
   } catch {
     return { missing: "no package koffi", mend: "Install it: npm install koffi" };
   }
@@ -68,6 +71,24 @@ export function openLibrary(
       addressOf: (buffer) => Number(koffi.address(buffer)),
     } satisfies NativeLibrary,
   };
+}
+
+/** Bytes of a large page, and what asks Linux for such pages (MADV_HUGEPAGE). */
+const largePage = 2 ** 21;
+const hugePages = 14;
+
+/**
+ * Asks the system to hold a buffer's bytes in pages of 2 MB, of which a processor keeps track more easily. It may have none
+ * to give; the bytes that are used already stay where they are.
+ */
+export function inLargePages(buffer: ArrayBuffer): void {
+  if (process.platform !== "linux") return;
+  const koffi = ffi();
+  const address = Number(koffi.address(buffer));
+  const from = Math.ceil(address / largePage) * largePage;
+  const bytes = Math.floor((address + buffer.byteLength - from) / largePage) * largePage;
+  if (bytes <= 0) return;
+  koffi.load(null).func("madvise", "int", ["uintptr_t", "size_t", "int"])(from, bytes, hugePages);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { StriateError } from "../../errors.ts";
 import { fixedShape, type Value } from "../../graph/value.ts";
 import { formatBytes } from "../../platform/file-terms.ts";
+import { inLargePages } from "../../platform/native.ts";
 import { allocate, type DType, dtypes, type TypedArray } from "../../tensor/dtype.ts";
 import { formatShape, type Shape, sizeOf, stridesOf } from "../../tensor/shape.ts";
 import type { Description, Dnnl, Form, Handle } from "./dnnl.ts";
@@ -156,6 +157,7 @@ export class Memory {
     const arena = of("arena").filter(({ last }) => last >= 0);
     this.bytes = this.#start + this.#generation + arrange(arena, ahead);
     this.#buffer = allocated(this.bytes + alignment);
+    inLargePages(this.#buffer);
     const address = dnnl.addressOf(this.#buffer);
     this.#base = aligned(address) - address;
     this.#address = address + this.#base;
