@@ -49,25 +49,29 @@ describe("Winograd's algorithm", () => {
   test("is for convolutions of enough tiles; weights of few enough are transformed once", () => {
     const all = { large: "always", one: "once", two: "once", wide: "once", wider: "once", small: "once" };
     expect(chosen(() => free)).toEqual(all);
-    const always = { large: "always", one: "always", two: "always", wide: "always", wider: "always" };
-    expect(chosen((_, transform) => (transform === "always" ? free : undefined))).toEqual(always);
     expect(chosen(() => undefined)).toEqual({});
-    const quarters = { wide: "quarters", wider: "quarters" };
-    expect(chosen((_, transform) => (transform === "quarters" ? free : undefined))).toEqual(quarters);
+    const only = (one: Transform) => chosen((_, transform) => (transform === one ? free : undefined));
+    const always = { large: "always", one: "always", two: "always", wide: "always", wider: "always" };
+    expect(only("always")).toEqual(always);
+    const halves = { large: "halves", one: "halves", two: "halves", wide: "halves", wider: "halves" };
+    expect(only("halves")).toEqual(halves);
+    expect(only("quarters")).toEqual({ wide: "quarters", wider: "quarters" });
   });
 
-  test("keeps transformed weights in a tenth of what convolutions have in memory, the first ones", () => {
-    const tenth = 0.1 * (weights + largest);
+  test("keeps transformed weights in a quarter of the weights' bytes, those of the fewest tiles first", () => {
+    const quarter = weights / 4;
     const lasting = (part: number) => (_: Node, transform: Transform) =>
-      transform === "once" ? { lasting: part * tenth, passing: 0 } : free;
+      transform === "once" ? { lasting: part * quarter, passing: 0 } : free;
     expect(chosen(lasting(0.4))).toEqual({
       large: "always",
       one: "once",
-      two: "once",
+      two: "always",
       wide: "always",
       wider: "always",
+      small: "once",
     });
     expect(Object.values(chosen(lasting(0.19))).filter((each) => each === "once").length).toBe(5);
+    expect(Object.values(chosen(lasting(1.1)))).not.toContain("once");
   });
 
   test("is left where its scratchpad would be more than the largest maps leave, and 8 MiB", () => {
@@ -112,12 +116,15 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     expect(error).toBeLessThan(1e-5);
   });
 
-  test("takes filters by quarters where the scratchpad of all would be too large", async () => {
-    const network = sequential({ first: conv2d({ channels: 192, kernel: 1 }), relu: relu(), wide: conv(192) });
-    const wide = Model.build(network, { name: "quarters", input: [3, 28, 28], seed: 1 });
+  test.each([
+    ["halves", 128],
+    ["quarters", 192],
+  ] as const)("takes filters by %s where the scratchpad of all would be too large", async (parts, channels) => {
+    const network = sequential({ first: conv2d({ channels, kernel: 1 }), relu: relu(), wide: conv(channels) });
+    const wide = Model.build(network, { name: "parts", input: [3, 28, 28], seed: 1 });
     const { transforms, error } = await computed({ graph: bind(wide.graph, { batch: 1 }), variables: wide.variables });
     const version = (await onednn.about()).version!;
-    if (version.startsWith("2.")) expect(transforms).toEqual({ wide: "quarters" });
+    if (version.startsWith("2.")) expect(transforms).toEqual({ wide: parts });
     expect(error).toBeLessThan(1e-5);
   });
 });

@@ -10,11 +10,13 @@ import { argument, type Dnnl, Unimplemented } from "./dnnl.ts";
 import { fixedNodes } from "./fuse.ts";
 import { blockLength, bytesOf } from "./memory.ts";
 
-/** When weights are transformed: once, if they never change, or in every run; then also by quarters of the filters. */
-export type Transform = "once" | "always" | "quarters";
+/** When weights are transformed: once, if they never change, or in every run; then also by halves or quarters of the filters. */
+export type Transform = "once" | "always" | "halves" | "quarters";
+
+const parts: Readonly<Record<Transform, number>> = { once: 1, always: 1, halves: 2, quarters: 4 };
 
 /** In how many parts filters are taken. */
-export const partsIn = (transform: Transform | undefined): number => (transform === "quarters" ? 4 : 1);
+export const partsIn = (transform: Transform = "once"): number => parts[transform];
 
 /** Bytes that it takes for good, and while the convolution runs. */
 export interface Cost {
@@ -44,16 +46,16 @@ export const isForWinograd = (attributes: Node["attributes"], x: Shape, w: Shape
   tilesOf(attributes, x, w) >= 64;
 
 /** The fewest tiles for which it is quicker: of weights that are transformed in every run, of others, and with few channels. */
-const fewest = { always: 48, quarters: 48, once: 16, fewChannels: 64 } as const;
+const fewest = { always: 48, once: 16, fewChannels: 64 } as const;
 const fewChannels = 4 * blockLength;
 
 /** From so many tiles on, a transformation in every run is a small part of it. */
 const many = 256;
 
-/** The part of what convolutions have in memory, weights and the largest maps, that transformed weights may take beside it. */
-const lastingPart = 0.1;
+/** The part of the bytes of convolutions' weights that transformed ones may take beside them. */
+const lastingPart = 1 / 4;
 
-/** The part of it that a scratchpad may take beside the largest maps, and what it may always. */
+/** The part of weights and largest maps that a scratchpad may take beside these maps, and what it may always. */
 const passingPart = 1 / 3;
 const leastPassing = 2 ** 23;
 
@@ -83,26 +85,36 @@ export function transformsOf(
   const weights = convolutions.reduce((sum, { inputs }) => sum + 4 * sizeOf(inputs[1]!.shape as Shape), 0);
   const largest = nodes.reduce((most, node) => Math.max(most, through(node)), 0);
   const room = largest + Math.max(leastPassing, passingPart * (weights + largest));
-  let left = lastingPart * (weights + largest);
+  let left = lastingPart * weights;
 
   const transforms = new Map<Node, Transform>();
-  for (const node of convolutions) {
-    const [x, w] = node.inputs.map((input) => input?.shape) as Shape[];
-    const tiles = tilesOf(node.attributes, x!, w!);
-    const channels = Math.min(w![0]!, w![1]!);
-    if (!isForBlocks(x!) || !isForBlocks(node.outputs[0]!.shape)) continue;
-    if (tiles < (channels < fewChannels ? fewest.fewChannels : fewest.once)) continue;
-    const affordable = (["once", "always", "quarters"] as const).find((transform) => {
-      if (transform === "once" && (tiles >= many || !isFixed(node.inputs[1]))) return false;
+  const possible = convolutions.flatMap((node) => {
+    const [x, w] = node.inputs.map((input) => input?.shape) as [Shape, Shape];
+    const tiles = tilesOf(node.attributes, x, w);
+    const isWide = Math.min(w[0]!, w[1]!) >= fewChannels;
+    const areEnough = tiles >= (isWide ? fewest.once : fewest.fewChannels);
+    return areEnough && isForBlocks(x) && isForBlocks(node.outputs[0]!.shape) ? [{ node, x, w, tiles }] : [];
+  });
+  const affordable = (node: Node, transform: Transform): Cost | undefined => {
+    const cost = costOf(node, transform);
+    return cost && cost.lasting <= left && through(node) + cost.passing <= room ? cost : undefined;
+  };
+  // Of few tiles the transformation is the larger part.
+  for (const { node } of possible
+    .filter(({ node, tiles }) => tiles < many && isFixed(node.inputs[1]))
+    .toSorted((one, other) => one.tiles - other.tiles)) {
+    const cost = affordable(node, "once");
+    if (cost) transforms.set(node, "once");
+    left -= cost?.lasting ?? 0;
+  }
+  for (const { node, x, w, tiles } of possible) {
+    if (transforms.has(node) || tiles < fewest.always) continue;
+    const found = (["always", "halves", "quarters"] as const).find((transform) => {
       // Only of one image do the maps of some filters lie together.
-      if (w![0]! % (partsIn(transform) * blockLength) > 0 || (partsIn(transform) > 1 && x![0] !== 1)) return false;
-      if (tiles < fewest[transform]) return false;
-      const cost = costOf(node, transform);
-      if (!cost || cost.lasting > left || through(node) + cost.passing > room) return false;
-      left -= cost.lasting;
-      return true;
+      const isWhole = partsIn(transform) === 1 || (x[0] === 1 && w[0]! % (partsIn(transform) * blockLength) === 0);
+      return isWhole && affordable(node, transform);
     });
-    if (affordable) transforms.set(node, affordable);
+    if (found) transforms.set(node, found);
   }
   return transforms;
 }
