@@ -3,6 +3,8 @@ import { type Graph, nodesOf } from "../../graph/graph.ts";
 import type { Node } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
+import { hasDepthwise } from "./depthwise.ts";
+import type { Dnnl } from "./dnnl.ts";
 import { isPair, type Link } from "./fuse.ts";
 import { blockLength, isGapless } from "./memory.ts";
 
@@ -40,8 +42,19 @@ export function isQuickInBlocks(graph: Graph): boolean {
  * Whether a node's pass takes a link of this kind after it: where the last block is filled up version 2 errs, with operands and
  * in whatever follows two of them.
  */
-export function takes(head: Node, kind: Link["kind"]): boolean {
+function takes(head: Node, kind: Link["kind"]): boolean {
   const shape = head.outputs[0]!.shape as Shape;
   const isFilledUp = isForBlocks(shape) && !isGapless({ order: "blocked", shape });
   return !isFilledUp || (kind !== "binary" && !isPair(head));
 }
+
+/** Whether a node's pass takes a link after it, of a graph whose maps lie in blocks or do not. */
+export const taking =
+  (dnnl: Dnnl, isBlocked: boolean, transforms: ReadonlyMap<Node, unknown>) =>
+  (head: Node, link: Link): boolean => {
+    if (link.kind === "depthwise") {
+      const areBlocks = [head.inputs[0]!, head.outputs[0]!].every(({ shape }) => isForBlocks(shape));
+      return isBlocked && areBlocks && hasDepthwise(dnnl, head, link);
+    }
+    return !isBlocked || (takes(head, link.kind) && !(link.kind === "binary" && transforms.has(head)));
+  };

@@ -5,6 +5,7 @@ import { ReduceSum } from "../../ops/core/reduce.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
+import { depthwiseOperands } from "./depthwise.ts";
 import { argument, type Primitive, Unimplemented } from "./dnnl.ts";
 import { type Cell, formOf, type Order, partsOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
@@ -76,6 +77,7 @@ const convolution: Rule = (node, plan) => {
   const attributes = node.attributes as unknown as ConvAttributes;
   if (coversInput(x.shape as Shape, w.shape as Shape, attributes) && whole(node, plan)) return true;
   const vector = bias && plan.ordered(bias, "plain");
+  const depthwise = plan.links(node).find((link) => link.kind === "depthwise");
   const orders = ordersFor(plan, x, node.outputs[0]!, attributes.group);
   const { source, weights, operands, results, primitive } = possible(orders, ([from, to]) => {
     const source = plan.ordered(x, from, plan.precision);
@@ -84,15 +86,18 @@ const convolution: Rule = (node, plan) => {
     const results = partsOf(result, 1, partsIn(transform));
     const [filters, ...kernel] = w.shape as [number, ...number[]];
     const part = [filters / results.length, ...kernel];
-    const forms = convolutionForms(source, part, results[0]!, attributes, plan.precision);
-    const { postOps, operands } = plan.following(node, to);
+    // What another convolution follows in the same pass makes a map that is never there.
+    const between = depthwise && { shape: node.outputs[0]!.shape as Shape, order: to };
+    const forms = convolutionForms(source, part, between ?? results[0]!, attributes, plan.precision);
+    const following = plan.following(node, to);
     const whole = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
     const weights = results.length === 1 ? [whole] : partsOf(plan.ordered(w, "plain"), 0, results.length);
     const training = !plan.isFixed(whole) || (transform !== undefined && transform !== "once");
     const given = { ...forms, training, bias: vector && { shape: [part[0]!], strides: [1] } };
     const primitive = quickest(transform !== undefined, (winograd) =>
-      plan.dnnl.convolution({ ...given, winograd }, postOps),
+      plan.dnnl.convolution({ ...given, winograd }, following.postOps),
     );
+    const operands = depthwise ? depthwiseOperands(plan, primitive, depthwise) : following.operands;
     return { source, weights, operands, results, primitive };
   });
   const vectors = vector && partsOf(vector, 0, results.length);

@@ -45,7 +45,8 @@ export type Reduction = keyof typeof reductionKinds;
 /** What is done to each element of a result before it is written. */
 export type PostOp =
   | { readonly kind: "elementwise"; readonly algorithm: Elementwise; readonly alpha?: number; readonly beta?: number }
-  | { readonly kind: "binary"; readonly algorithm: Binary; readonly form: Form };
+  | { readonly kind: "binary"; readonly algorithm: Binary; readonly form: Form }
+  | { readonly kind: "depthwise"; readonly stride: number; readonly isBiased: boolean };
 
 /** The library's numbers for arguments of a primitive. */
 export const argument = {
@@ -206,7 +207,13 @@ export abstract class Dnnl {
   }
 
   abstract describe(form: Form): Description;
-  abstract convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Primitive;
+  protected abstract convolutionDescriptor(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle;
+  /** With a depthwise one in its pass only where that is so: the library's reference computes one after the other. */
+  convolution(given: ConvolutionForms, postOps: readonly PostOp[] = []): Primitive {
+    const descriptor = this.convolutionDescriptor(given, postOps);
+    return postOps.some(({ kind }) => kind === "depthwise") ? this.quick(descriptor) : this.primitive(descriptor);
+  }
+
   abstract convolutionInputGradient(given: ConvolutionForms): Primitive;
   abstract convolutionWeightGradient(given: ConvolutionForms): Primitive;
   abstract pooling(given: PoolingForms): Primitive;
@@ -256,6 +263,15 @@ export abstract class Dnnl {
     const list = this.made("dnnl_post_ops_create", [], []);
     for (const each of postOps)
       if (each.kind === "elementwise") this.appendElementwise(list, each.algorithm, each.alpha ?? 0, each.beta ?? 0);
+      else if (each.kind === "depthwise")
+        this.appendDepthwise(list, [
+          dtypes.float32,
+          each.isBiased ? dtypes.float32 : 0,
+          dtypes.float32,
+          3,
+          each.stride,
+          1,
+        ]);
       else
         this.call(
           "dnnl_post_ops_append_binary",
@@ -267,6 +283,8 @@ export abstract class Dnnl {
   }
 
   protected abstract appendElementwise(list: Handle, algorithm: Elementwise, alpha: number, beta: number): void;
+  /** @param given the types of weights, bias and result, the length of the kernel, stride and padding */
+  protected abstract appendDepthwise(list: Handle, given: readonly number[]): void;
 
   /** A primitive that the library has more for than its reference, which is a hundred times as slow as a loop of ours. */
   protected quick(descriptor: Handle): Primitive {

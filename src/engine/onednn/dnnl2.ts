@@ -99,7 +99,7 @@ export class Dnnl2 extends Dnnl {
     return address;
   }
 
-  #convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
+  protected convolutionDescriptor(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
     const { source, weights, bias, result, training } = given;
     const operation = this.#filled(
       bytes.convolution,
@@ -115,10 +115,6 @@ export class Dnnl2 extends Dnnl {
     return this.#descriptor(operation, postOps);
   }
 
-  convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Primitive {
-    return this.primitive(this.#convolution(given, postOps));
-  }
-
   convolutionInputGradient(given: ConvolutionForms): Primitive {
     const operation = this.#filled(
       bytes.convolution,
@@ -130,7 +126,7 @@ export class Dnnl2 extends Dnnl {
         ...this.slide(given),
       ],
     );
-    return this.primitive(this.#descriptor(operation, [], this.#convolution(this.forwardOf(given))));
+    return this.primitive(this.#descriptor(operation, [], this.convolutionDescriptor(this.forwardOf(given))));
   }
 
   convolutionWeightGradient(given: ConvolutionForms): Primitive {
@@ -144,7 +140,7 @@ export class Dnnl2 extends Dnnl {
         ...this.slide(given),
       ],
     );
-    return this.primitive(this.#descriptor(operation, [], this.#convolution(this.forwardOf(given))));
+    return this.primitive(this.#descriptor(operation, [], this.convolutionDescriptor(this.forwardOf(given))));
   }
 
   #pooling(given: PoolingForms): Handle {
@@ -346,5 +342,21 @@ export class Dnnl2 extends Dnnl {
       [pointer, "float", "int", "float", "float"],
       [list, 1, this.elementwiseKinds[algorithm], alpha, beta],
     );
+  }
+
+  protected appendDepthwise(list: Handle, given: readonly number[]): void {
+    const types: NativeType[] = [
+      pointer,
+      "int",
+      "int",
+      "int",
+      "int64_t",
+      "int64_t",
+      "int64_t",
+      "int64_t",
+      "int",
+      pointer,
+    ];
+    this.call("dnnl_post_ops_append_dw", types, [list, ...given, 0, 0, 0]);
   }
 }

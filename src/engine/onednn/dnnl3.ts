@@ -79,7 +79,7 @@ export class Dnnl3 extends Dnnl {
     );
   }
 
-  #convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
+  protected convolutionDescriptor(given: ConvolutionForms, postOps?: readonly PostOp[]): Handle {
     const { source, weights, bias, result, training } = given;
     return this.#descriptor(
       "convolution_forward",
@@ -94,10 +94,6 @@ export class Dnnl3 extends Dnnl {
     );
   }
 
-  convolution(given: ConvolutionForms, postOps?: readonly PostOp[]): Primitive {
-    return this.primitive(this.#convolution(given, postOps));
-  }
-
   convolutionInputGradient(given: ConvolutionForms): Primitive {
     const { source, weights, result } = given;
     return this.primitive(
@@ -108,7 +104,7 @@ export class Dnnl3 extends Dnnl {
           this.algorithmOf(given),
           ...[source, weights, result].map(this.addressOfForm),
           ...this.slide(given),
-          this.#convolution(this.forwardOf(given)),
+          this.convolutionDescriptor(this.forwardOf(given)),
         ],
       ),
     );
@@ -124,7 +120,7 @@ export class Dnnl3 extends Dnnl {
           this.algorithmOf(given),
           ...[source, weights, bias, result].map(this.addressOfForm),
           ...this.slide(given),
-          this.#convolution(this.forwardOf(given)),
+          this.convolutionDescriptor(this.forwardOf(given)),
         ],
       ),
     );
@@ -337,5 +333,10 @@ export class Dnnl3 extends Dnnl {
       [pointer, "int", "float", "float"],
       [list, this.elementwiseKinds[algorithm], alpha, beta],
     );
+  }
+
+  protected appendDepthwise(list: Handle, given: readonly number[]): void {
+    const types: NativeType[] = [pointer, "int", "int", "int", "int64_t", "int64_t", "int64_t"];
+    this.call("dnnl_post_ops_append_dw", types, [list, ...given]);
   }
 }

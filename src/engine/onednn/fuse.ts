@@ -9,6 +9,7 @@ import { Conv } from "../../ops/conv.ts";
 import { Add, Div, HardSigmoid, Mul, Neg, Relu, Sigmoid, Sub, Tanh } from "../../ops/core/elementwise.ts";
 import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { sameShape, sizeOf } from "../../tensor/shape.ts";
+import { type DepthwiseLink, depthwiseOf } from "./depthwise.ts";
 import type { Binary, Elementwise } from "./dnnl.ts";
 import { blockLength } from "./memory.ts";
 import { activations, elementwiseOf } from "./recognise.ts";
@@ -16,7 +17,8 @@ import { activations, elementwiseOf } from "./recognise.ts";
 /** One more pass over the elements of `value`, which the node before makes. */
 export type Link =
   | { readonly kind: "elementwise"; readonly algorithm: Elementwise; readonly alpha?: number; readonly beta?: number }
-  | { readonly kind: "binary"; readonly algorithm: Binary; readonly operand: Value };
+  | { readonly kind: "binary"; readonly algorithm: Binary; readonly operand: Value }
+  | DepthwiseLink;
 
 /** A node and those that follow it in the same pass. */
 export interface Chain {
@@ -63,7 +65,7 @@ const cheap = new Set<Elementwise>(["linear", "relu", "leakyRelu", "clip", "abs"
  * of them are none.
  */
 function isWasteful(link: Link, { op, outputs }: Node): boolean {
-  if (link.kind === "binary" || cheap.has(link.algorithm) || op.name !== Conv.name) return false;
+  if (link.kind !== "elementwise" || cheap.has(link.algorithm) || op.name !== Conv.name) return false;
   const channels = outputs[0]!.shape[1] as number;
   return 2 * channels < blockLength * Math.ceil(channels / blockLength);
 }
@@ -88,12 +90,17 @@ const hardSigmoid = ({ attributes }: Node): readonly Link[] => [
 
 /** ReLU is the leaky one with nothing leaking. */
 const functionOf = (link: Link) =>
-  link.kind === "binary"
+  link.kind !== "elementwise"
     ? undefined
     : { name: link.algorithm === "leakyRelu" ? "relu" : link.algorithm, alpha: link.alpha ?? 0, beta: link.beta ?? 0 };
 
-/** Whether two links of a pass are one function with different numbers: version 2 takes the first one's for both. */
+/**
+ * Whether two links cannot be in one pass: one function with different numbers, as version 2 takes the first one's for both, or
+ * a depthwise convolution and what takes an operand.
+ */
 function disagree(one: Link, other: Link): boolean {
+  if (one.kind === "depthwise" || other.kind === "depthwise")
+    return one.kind !== "elementwise" && other.kind !== "elementwise";
   const [first, second] = [functionOf(one), functionOf(other)];
   return (
     first !== undefined && first.name === second?.name && (first.alpha !== second.alpha || first.beta !== second.beta)
@@ -104,7 +111,10 @@ function disagree(one: Link, other: Link): boolean {
 function linksOf(node: Node, value: Value): readonly Link[] | undefined {
   const shape = fixedShape(value);
   const result = node.outputs[0]!;
-  if (!shape || value.dtype !== "float32" || !sameShape(result.shape, shape)) return undefined;
+  if (!shape || value.dtype !== "float32") return undefined;
+  const depthwise = depthwiseOf(node, value);
+  if (depthwise) return [depthwise];
+  if (!sameShape(result.shape, shape)) return undefined;
   const activation = elementwiseOf(node);
   if (activation) return [{ kind: "elementwise", ...activation }];
   if (node.op.domain !== "") return undefined;
@@ -140,11 +150,11 @@ export function fixedNodes(graph: Graph): Set<Node> {
 
 /**
  * The chains of a graph, by their last node. No node is in two.
- * @param takes whether a head's pass can have a link of this kind
+ * @param takes whether a head's pass can have this link
  */
 export function chainsOf(
   graph: Graph,
-  takes: (head: Node, kind: Link["kind"]) => boolean = () => true,
+  takes: (head: Node, link: Link) => boolean = (_, { kind }) => kind !== "depthwise",
 ): Map<Node, Chain> {
   const results = new Set(resultsOf(graph));
   const consumers = consumersOf(graph);
@@ -167,7 +177,7 @@ export function chainsOf(
         fixed.has(head) === fixed.has(next) &&
         linksOf(next, value);
       if (!next || !more || (most === 1 && next.op !== (Relu as object))) break;
-      if (!more.every((link) => takes(head, link.kind) && !links.some((other) => disagree(link, other)))) break;
+      if (!more.every((link) => takes(head, link) && !links.some((other) => disagree(link, other)))) break;
       if (more.some((link) => isWasteful(link, head))) break;
       rest.push(next);
       links.push(...more);

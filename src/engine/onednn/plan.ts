@@ -4,9 +4,9 @@ import { consumersOf, type Graph, nodesBehind, nodesOf, resultsOf, variablesOf }
 import { constant, type NamedSource, type Node, type Value } from "../../graph/value.ts";
 import { formatShape, sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { isForBlocks, isQuickInBlocks, takes } from "./blocks.ts";
+import { isForBlocks, isQuickInBlocks, taking } from "./blocks.ts";
 import { argument, type Description, type Dnnl, type PostOp, type Primitive, Unimplemented } from "./dnnl.ts";
-import { type Chain, chainsOf } from "./fuse.ts";
+import { type Chain, chainsOf, type Link } from "./fuse.ts";
 import { settle, withoutUnneeded } from "./lifetimes.ts";
 import { pass } from "./loops.ts";
 import {
@@ -98,10 +98,7 @@ export class Plan {
       this.variables.set(name, this.#leaf(variable, home, name));
     }
     if (this.#isBlocked) this.transforms = transformsOf(graph, (node, transform) => costOf(dnnl, node, transform));
-    const chains = chainsOf(
-      graph,
-      (head, kind) => !this.#isBlocked || (takes(head, kind) && !(kind === "binary" && this.transforms.has(head))),
-    );
+    const chains = chainsOf(graph, taking(dnnl, this.#isBlocked, this.transforms));
     const inChains = new Set([...chains.values()].flatMap(({ head, rest }) => [head, ...rest]));
     const alone = (node: Node) => {
       if (this.#done.has(node)) return;
@@ -306,12 +303,12 @@ export class Plan {
     region.home === "kept" && ![...this.inputs.values()].some((input) => input.region === region);
   #like = (cell: Cell, bytes: number): Region => this.region(bytes, this.isFixed(cell) ? "kept" : "arena");
 
-  /** What follows a node in the same pass: for its primitive, and the operands that the primitive then takes. */
+  /** The same for its primitive, and the operands that the primitive then takes. */
   following(node: Node, order: Order): { readonly postOps: PostOp[]; readonly operands: (readonly [number, Cell])[] } {
     const rank = node.outputs[0]!.shape.length;
     const postOps: PostOp[] = [];
     const operands: (readonly [number, Cell])[] = [];
-    for (const link of this.#chain?.head === node ? this.#chain.links : []) {
+    for (const link of this.links(node)) {
       if (link.kind === "binary") {
         const isFull = link.operand.shape.length === rank && sameShape(link.operand.shape, node.outputs[0]!.shape);
         const stored = this.precision === "bfloat16" ? this.storedAs(link.operand) : "float32";
@@ -324,7 +321,8 @@ export class Plan {
     return { postOps, operands };
   }
 
-  /** Whether the node after this one is computed in the same pass. */
+  /** What follows a node in the same pass. */
+  links = (node: Node): readonly Link[] => (this.#chain?.head === node ? this.#chain.links : []);
   isFollowed = (node: Node): boolean => this.#chain?.head === node;
 
   /** The first output of a node, or of what follows it in the same pass. */
