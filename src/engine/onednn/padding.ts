@@ -32,7 +32,7 @@ function widerBy(attributes: Attributes, amounts: Amounts | undefined): Attribut
   return { ...attributes, pads: pads.map((count, index) => count + more[index]!) };
 }
 
-/** Of a graph of fixed shapes: convolutions of padded maps become ones that pad, and so do their gradients. */
+/** Of a graph of fixed shapes: convolutions of padded maps become ones that pad, and so do their gradients; padding of nothing goes. */
 export function padWithin(graph: Graph): Graph {
   return rewrite(graph, (node, [x, w, bias]) => {
     const before = x && producerOf(x);
@@ -41,6 +41,12 @@ export function padWithin(graph: Graph): Graph {
       const shape = fixedShape(node.outputs[0]!);
       return wider && shape && [convInputGradient(before.inputs[0]!, before.inputs[1]!, vector(shape), wider)];
     }
+    if (
+      paddingOf(node, 1)
+        ?.flat()
+        .every((count) => count === 0)
+    )
+      return [x!];
     if (node.op.name !== Conv.name && node.op.name !== ConvWeightGradient.name) return undefined;
     const wider = widerBy(node.attributes, paddingOf(before, 1));
     return wider && apply(node.op, bias ? [before!.inputs[0], w, bias] : [before!.inputs[0], w], wider);

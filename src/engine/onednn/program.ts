@@ -8,6 +8,7 @@ import { type Clock, inputsStep, outputsStep } from "../profile.ts";
 import type { Dnnl } from "./dnnl.ts";
 import { rules } from "./kernels.ts";
 import { useThreads } from "./library.ts";
+import { meansFirst } from "./means.ts";
 import { type Cell, copied, Memory } from "./memory.ts";
 import { padWithin } from "./padding.ts";
 import { type Piece, piecesOf } from "./pieces.ts";
@@ -64,7 +65,13 @@ export class NativeProgram {
     this.#finite = finite;
     this.#clock = clock;
     const { value, free } = dnnl.owned(() => {
-      const plan = new Plan(dnnl, withActivations(padWithin(graph)), rules, precision, new Set(irreversible));
+      const plan = new Plan(
+        dnnl,
+        withActivations(meansFirst(padWithin(graph))),
+        rules,
+        precision,
+        new Set(irreversible),
+      );
       const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
       const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
       return { plan, memory, prepare: prepare!, steps: steps! };
