@@ -18,6 +18,7 @@ import {
   type NodeProto,
   NodeProtoSchema,
 } from "./generated/onnx_pb.ts";
+import { layerOf } from "./names.ts";
 import { domainOf } from "./parts.ts";
 import { decodeTensor } from "./tensor.ts";
 import { upgraded } from "./upgrade.ts";
@@ -143,7 +144,7 @@ export class Builder {
   ): readonly Value[] {
     const key = `${domainOf(node)}:${node.opType}`;
     const given = node.attribute.flatMap((each) => referred(each, context.attributes));
-    const scope = label.split("/").slice(0, -1).join(".");
+    const scope = layerOf(label);
     const own = this.#parts.compositions.get(key);
     if (!own && !operatorOf(node)) {
       const called = this.#parts.functions.get(key);
@@ -175,11 +176,12 @@ export class Builder {
 
   /**
    * Exporters write an Identity of an initialiser where two tensors are equal: where its output has a parameter's name,
-   * it is a parameter of its own.
+   * it is a parameter of its own. "onnx::Conv_194" is PyTorch's name for one that it folded, "a/b" and "b:0" others' for values.
    */
   #ownParameter(x: Value | undefined, name: string): Value | undefined {
     if (x?.source.kind !== "parameter" && x?.source.kind !== "state") return undefined;
-    if (name === "" || /[/:]/.test(name) || this.#parts.outputs.has(name) || this.variables.has(name)) return undefined;
+    if (name === "" || /\/|:\d+$/.test(name) || this.#parts.outputs.has(name) || this.variables.has(name))
+      return undefined;
     this.variables.set(name, this.variables.get(x.source.name)!);
     return x.source.kind === "state" ? { ...x, source: { kind: "state", name } } : parameterValue(name, x);
   }

@@ -6,6 +6,7 @@ import { nodesOf, printGraph } from "../graph/graph.ts";
 import { bind } from "../graph/rewrite.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { decode } from "./decode.ts";
+import { layerOf } from "./names.ts";
 
 const one = (op: string, attributes: NodeText["attributes"] = {}, more: readonly string[] = []): GraphText => ({
   nodes: [{ op, in: ["x", ...more], out: ["y"], attributes }],
@@ -146,6 +147,23 @@ describe("initialisers", () => {
     expect(run(file(17, graph, { x: [2, 3] })).values).toEqual([3, 6, 9, 6, 9, 12]);
   });
 
+  test.each([
+    ["onnx::Conv_194", ["bn1.bias", "onnx::Conv_194"]],
+    ["bn2.bias:0", ["bn1.bias"]],
+    ["/bn2/Identity_output_0", ["bn1.bias"]],
+  ])("an Identity of one named %s", (name, known) => {
+    const graph: GraphText = {
+      nodes: [
+        { op: "Identity", in: ["bn1.bias"], out: [name] },
+        { op: "Add", in: ["x", "bn1.bias"], out: ["a"] },
+        { op: "Add", in: ["a", name], out: ["y"] },
+      ],
+      outputs: ["y"],
+      initializers: { "bn1.bias": [1, 2, 3] },
+    };
+    expect([...decode(file(17, graph, { x: [2, 3] })).variables.keys()]).toEqual(known);
+  });
+
   test("NonZero of a constant is one, of anything else refused", () => {
     const graph: GraphText = {
       nodes: [
@@ -169,4 +187,16 @@ describe("initialisers", () => {
       "operators that Striate does not have: Loop (y). Export the model with its loops unrolled",
     );
   });
+});
+
+test.each([
+  ["/layer1/layer1.0/conv1/Conv", "layer1.0.conv1"],
+  ["/features/features.1/conv/conv.0/conv.0.0/Conv", "features.1.conv.0.0"],
+  ["/layer1/layer1.10/Relu_1", "layer1.10"],
+  ["/layer1/layer10/Relu", "layer1.layer10"],
+  ["blocks.0.conv/Conv", "blocks.0.conv"],
+  ["model/conv1/Conv2D", "model.conv1"],
+  ["Relu_3", ""],
+])("a node called %s is in layer %s", (node, layer) => {
+  expect(layerOf(node)).toBe(layer);
 });
