@@ -2,7 +2,7 @@
 import * as valibot from "valibot";
 import { gradientsOf } from "../autodiff/gradient.ts";
 import { compile, type EngineOptions } from "../engine/choose.ts";
-import { type ProgramReport, reportTogether, type Tensors } from "../engine/engine.ts";
+import { givenLengths, type ProgramReport, reportTogether, type Tensors } from "../engine/engine.ts";
 import { StriateError } from "../errors.ts";
 import { type Graph, makeGraph, trainableOf, variablesOf } from "../graph/graph.ts";
 import { apply } from "../graph/op.ts";
@@ -35,7 +35,7 @@ export interface Verification {
   /** The largest error of each kind, as a part of its scale. */
   readonly worst: Readonly<Record<(typeof verifiedKinds)[number], number>>;
   /** The error of each tensor, as a part of its scale; infinite where there is none to compare. */
-  readonly errors: ReadonlyMap<string, { readonly error: number; readonly allowed: number }>;
+  readonly errors: ReadonlyMap<string, Judged>;
 }
 
 /**
@@ -84,7 +84,8 @@ function parameterGradients({ graph, loss }: Scored, prefix: string): [string, V
   return parameters.map(({ source }, index) => [`${prefix}.${source.name}`, gradients[index]!]);
 }
 
-function evaluationGraph(graph: Graph): Graph {
+/** By given statistics. */
+export function evaluationGraph(graph: Graph): Graph {
   const parts = scored(graph);
   const { logits, loss, inputs } = parts;
   const picked = reduceSum(slice(logits, { axis: 1, start: chosenClass, end: chosenClass + 1 }));
@@ -96,7 +97,7 @@ function evaluationGraph(graph: Graph): Graph {
 }
 
 /** By the batch's statistics, which become updates; what draws random numbers in training does as in evaluation. */
-function trainingGraph(graph: Graph): Graph {
+export function trainingGraph(graph: Graph): Graph {
   const calm = rewrite(graph, ({ op, attributes }, inputs) =>
     op.training && !op.statistics ? apply({ ...op, training: undefined }, inputs, attributes) : undefined,
   ).graph;
@@ -114,19 +115,18 @@ export interface Answers {
   readonly ranOn: ProgramReport;
 }
 
-/** The numbers of a graph, and of its statistics after the run. */
-async function results(graph: Graph, model: Model, tensors: Tensors, options: EngineOptions): Promise<Answers> {
-  const image = tensors.get("image")!;
-  const dimensions: Record<string, number> = {};
-  graph.inputs[0]!.shape.forEach((dimension, axis) => {
-    if (typeof dimension === "string") dimensions[dimension] = image.shape[axis]!;
-  });
+/** The numbers of a graph, and of its statistics after the run, for the image and whatever else it takes by name. */
+export async function results(graph: Graph, model: Model, tensors: Tensors, options: EngineOptions): Promise<Answers> {
+  const [image, ...others] = graph.inputs;
+  const feeds: Record<string, Tensor> = { [image!.source.name]: tensors.get("image")! };
+  for (const { source, dtype } of others) {
+    const given = tensors.get(source.name);
+    if (given) feeds[source.name] = given.cast(dtype);
+  }
+  const dimensions = givenLengths({ ...graph, inputs: [image!] }, feeds);
   const used = new Map(variablesOf(graph).map(({ source }) => [source.name, model.variables.get(source.name)!]));
   const program = await compile(graph, used, { ...options, dimensions });
   try {
-    const feeds: Record<string, Tensor> = { [graph.inputs[0]!.source.name]: image };
-    const labels = graph.inputs.find(({ source }) => source.name === labelsName)!;
-    feeds[labelsName] = tensors.get(labelsName)!.cast(labels.dtype);
     const numbers = new Map(await program.run(feeds));
     const statistics = graph.updates.map(({ variable }) => variable.source.name);
     for (const [name, tensor] of await program.read(statistics)) numbers.set(`buffer.${name}`, tensor);
@@ -158,6 +158,28 @@ const modeOf = (name: string): string | undefined => /^(eval_grad|grad)\./.exec(
 const largest = (tensor: Tensor): number =>
   (tensor.numbers as Float64Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
+/** How far a tensor is from what it should be, as a part of its scale, and how far it may be. */
+export interface Judged {
+  readonly error: number;
+  readonly allowed: number;
+}
+
+/** The error of each recorded tensor; infinite where there is none to compare. */
+export function judge({ numbers, ranOn }: Answers, { tensors, deviation }: Recording): Map<string, Judged> {
+  const expected = [...tensors].filter(([name]) => name !== "image" && name !== labelsName);
+  const largestOf = new Map<string | undefined, number>();
+  for (const [name, tensor] of expected)
+    largestOf.set(modeOf(name), Math.max(largestOf.get(modeOf(name)) ?? 0, largest(tensor)));
+  return new Map(
+    expected.map(([name, tensor]) => {
+      const floor = modeOf(name) ? 1e-3 * largestOf.get(modeOf(name))! : 0;
+      const error = errorOf(numbers.get(name), tensor, Math.max(largest(tensor), floor));
+      const allowed = Math.max(isGradient(name) ? 1e-3 : 1e-4, 4 * (deviation[name] ?? 0));
+      return [name, { error, allowed: ranOn.precision === "float64" ? 1e-6 : allowed }];
+    }),
+  );
+}
+
 /**
  * Compares a model with recorded numbers. A tensor's error is its largest difference as a part of its scale: its
  * largest magnitude, or for a parameter's gradient a thousandth of the largest one of its mode if that is more. It may
@@ -165,26 +187,15 @@ const largest = (tensor: Tensor): number =>
  * deviation if that is more.
  */
 export async function verify(model: Model, recording: Recording, options: EngineOptions = {}): Promise<Verification> {
-  const { numbers: found, ranOn } = await answersOf(model, recording.tensors, options);
-  const expected = [...recording.tensors].filter(([name]) => name !== "image" && name !== labelsName);
-  const largestOf = new Map<string | undefined, number>();
-  for (const [name, tensor] of expected)
-    largestOf.set(modeOf(name), Math.max(largestOf.get(modeOf(name)) ?? 0, largest(tensor)));
-  const errors = new Map<string, { error: number; allowed: number }>();
-  for (const [name, tensor] of expected) {
-    const floor = modeOf(name) ? 1e-3 * largestOf.get(modeOf(name))! : 0;
-    const error = errorOf(found.get(name), tensor, Math.max(largest(tensor), floor));
-    const usual = isGradient(name) ? 1e-3 : 1e-4;
-    const deviation = recording.deviation[name] ?? 0;
-    errors.set(name, { error, allowed: ranOn.precision === "float64" ? 1e-6 : Math.max(usual, 4 * deviation) });
-  }
+  const answers = await answersOf(model, recording.tensors, options);
+  const errors = judge(answers, recording);
   const worstOf = (kind: string): number =>
     [...errors].reduce(
       (most, [name, { error }]) => (name === kind || name.startsWith(`${kind}.`) ? Math.max(most, error) : most),
       0,
     );
   return {
-    ranOn,
+    ranOn: answers.ranOn,
     compared: errors.size,
     failed: [...errors].flatMap(([name, { error, allowed }]) => (error <= allowed ? [] : [name])),
     worst: Object.fromEntries(verifiedKinds.map((kind) => [kind, worstOf(kind)])) as Verification["worst"],

@@ -95,6 +95,15 @@ describe("verify", () => {
     expect(wrong.code).toBe(1);
   });
 
+  test("tells with --kinks that no kink explains what is wrong", async () => {
+    const words = ["verify", "small.onnx", "wrong.safetensors", "--engine", "ort", "--kinks"];
+    const { code, stdout } = await striate(...words);
+    expect(stdout).toMatch(/\n\n0 of the 2 that failed are right by the sides of kinks that the engine took\n$/);
+    expect(code).toBe(1);
+    const { json } = await striate(...words, "--json");
+    expect(json).toMatchObject({ compared: 17, flipped: {}, explained: [] });
+  });
+
   test("refuses a file that holds no recorded numbers", async () => {
     write("weights.safetensors", model.variables);
     const { code, said } = await striate("verify", "small.onnx", "weights.safetensors");

@@ -1,5 +1,6 @@
 /** `striate verify`: a model against numbers recorded elsewhere. */
 import type { Command } from "commander";
+import { type Kinks, kinksOf } from "../../analyse/kinks.ts";
 import { readRecording, type Verification, verifiedKinds, verify } from "../../analyse/verify.ts";
 import { readFile } from "../../platform/files.ts";
 import { type CommonOptions, type Finish, modelHelp, newCommand, type Outcome } from "../command.ts";
@@ -18,12 +19,16 @@ export const makeCommand = (finish: Finish): Command =>
       command
         .argument("<model>", modelHelp)
         .argument("<golden>", "recorded numbers: a .safetensors file")
+        .option(
+          "--kinks",
+          "tell which gradients fail for a ReLU or a maximum that rounding put on its other side (slow)",
+        )
         .action(async (model: string, golden: string, options: VerifyOptions) =>
           finish(await verifyModel(model, golden, options)),
         ),
   );
 
-type VerifyOptions = CommonOptions & RunOptions;
+type VerifyOptions = CommonOptions & RunOptions & { kinks?: boolean };
 
 /** How many failures are listed. */
 const mostListed = 20;
@@ -34,15 +39,22 @@ async function verifyModel(spec: string, golden: string, options: VerifyOptions)
   const model = await openModel(spec, options);
   const found = await verify(model, recording, chosen);
   const { compared, failed, worst, ranOn } = found;
+  const kinks = options.kinks && failed.length > 0 ? await kinksOf(model, recording, found, chosen) : undefined;
   const finite = Object.fromEntries(
     verifiedKinds.map((kind) => [kind, Number.isFinite(worst[kind]) ? worst[kind] : null]),
   );
   return {
-    document: { engine: ranOn.engine, compared, failed, worst: finite },
+    document: {
+      engine: ranOn.engine,
+      compared,
+      failed,
+      worst: finite,
+      ...(kinks && { flipped: Object.fromEntries(kinks.flipped), explained: kinks.explained }),
+    },
     ranOn,
     profiling,
     text: () =>
-      `${counted(compared, "tensor")} compared on ${ranOn.engine}, ${failed.length} failed\n\n${figures(found)}`,
+      `${counted(compared, "tensor")} compared on ${ranOn.engine}, ${failed.length} failed\n\n${figures(found)}${kinks ? `\n\n${told(kinks, found)}` : ""}`,
     exitCode: failed.length === 0 ? 0 : 1,
   };
 }
@@ -68,4 +80,15 @@ function figures({ worst, failed, errors }: Verification): string {
   });
   const more = failed.length > mostListed ? [[`and ${failed.length - mostListed} more`]] : [];
   return `${kinds}\n\n${table(columns, [...rows, ...more])}`;
+}
+
+/** What kinks explain. */
+function told({ flipped, explained }: Kinks, { failed }: Verification): string {
+  const columns = [
+    { title: "other sides than in float64", shrinks: "end" },
+    { title: "places", align: "right" },
+  ] as const;
+  const rows = [...flipped].map(([layer, places]) => [layer, `${places}`]);
+  const said = `${explained.length} of the ${failed.length} that failed are right by the sides of kinks that the engine took`;
+  return rows.length === 0 ? said : `${said}\n\n${table(columns, rows)}`;
 }
