@@ -62,6 +62,14 @@ export function consumersOf(graph: Graph): Map<Value, Node[]> {
   return consumers;
 }
 
+/** How often nodes and results take each value. */
+export function usesOf(graph: Graph): Map<Value, number> {
+  const uses = new Map<Value, number>();
+  for (const value of [...resultsOf(graph), ...nodesOf(graph).flatMap(({ inputs }) => inputs)])
+    if (value) uses.set(value, (uses.get(value) ?? 0) + 1);
+  return uses;
+}
+
 /** Every value that is not computed (inputs, variables, constants), once, in the order in which nodes use them. */
 export function leavesOf(graph: Graph): Value[] {
   const leaves = new Set<Value>(graph.inputs);

@@ -2,7 +2,7 @@
  * The graph that is run in place of another: batch normalisation by given statistics becomes part of the convolution before
  * it, and the gradients of max pooling and the ReLU before it change places.
  */
-import { type Graph, nodesOf, resultsOf } from "../../graph/graph.ts";
+import { type Graph, nodesOf, usesOf } from "../../graph/graph.ts";
 import { rewrite, withInputs } from "../../graph/rewrite.ts";
 import { type Node, producerOf, type Value } from "../../graph/value.ts";
 import { BatchNormalization, BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
@@ -41,9 +41,7 @@ function poolGradientsLast(graph: Graph, uses: ReadonlyMap<Value, number>): Grap
 
 /** scale (w x + b - mean) / d + bias is a convolution with weights w scale / d: computed once where they do not change. */
 export function lower(graph: Graph): Graph {
-  const uses = new Map<Value, number>();
-  for (const value of [...resultsOf(graph), ...nodesOf(graph).flatMap((node) => node.inputs)])
-    if (value) uses.set(value, (uses.get(value) ?? 0) + 1);
+  const uses = usesOf(graph);
   return rewrite(poolGradientsLast(graph, uses), (node, [x, scale, bias, mean, variance]) => {
     if (!convolutionBefore(node, uses)) return undefined;
     const { inputs, attributes } = producerOf(x!)!;

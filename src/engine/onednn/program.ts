@@ -15,6 +15,7 @@ import { type Piece, piecesOf } from "./pieces.ts";
 import { Plan } from "./plan.ts";
 import type { Stored } from "./precision.ts";
 import { withActivations } from "./recognise.ts";
+import { tiled } from "./tiles.ts";
 
 export interface ProgramOptions {
   /** Outputs that must be finite numbers for a run to count. */
@@ -67,7 +68,7 @@ export class NativeProgram {
     const { value, free } = dnnl.owned(() => {
       const plan = new Plan(
         dnnl,
-        withActivations(meansFirst(padWithin(graph))),
+        tiled(withActivations(meansFirst(padWithin(graph)))),
         rules,
         precision,
         new Set(irreversible),
