@@ -2,13 +2,13 @@
 import { Matrix as Numbers, SingularValueDecomposition } from "ml-matrix";
 import { StriateError } from "../errors.ts";
 import { nodesOf, variablesOf } from "../graph/graph.ts";
+import { attributesOf } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { withinScope } from "../graph/scope.ts";
 import { type Node, parameterValue, type Value, type Variable } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
 import { Conv, conv } from "../ops/conv.ts";
 import { reshape, reshapeLike, transpose } from "../ops/core/shape.ts";
-import type { ConvAttributes } from "../ops/correlate.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 
@@ -188,7 +188,7 @@ export function lowRank(model: Model, { parameter, rank, shared = false }: LowRa
   const { variable, nodes } = convolutionsOf(model, parameter);
   const weight = model.variables.get(parameter)!;
   const [all, channels, height, width] = weight.shape as [number, number, number, number];
-  const groups = new Set(nodes.map(({ attributes }) => (attributes as unknown as ConvAttributes).group));
+  const groups = new Set(nodes.map((node) => attributesOf(node, Conv).group));
   const [group, ...others] = groups;
   if (others.length > 0)
     throw new StriateError({
@@ -222,13 +222,13 @@ export function lowRank(model: Model, { parameter, rank, shared = false }: LowRa
 
 /** Two convolutions in place of one: along the height, then along the width, where the bias is added. */
 function apart(
-  { attributes }: Node,
+  node: Node,
   [x, , bias]: readonly (Value | undefined)[],
   weights: { readonly height: Value; readonly width: Value },
   { groups, filters, channels }: Sizes,
   shared: boolean,
 ): Value {
-  const { strides, dilations, pads, auto_pad } = attributes as unknown as ConvAttributes;
+  const { strides, dilations, pads, auto_pad } = attributesOf(node, Conv);
   const along = (axis: number) => {
     const only = (given: readonly number[] | undefined, other: number) =>
       given?.map((each, index) => (index % 2 === axis ? each : other));

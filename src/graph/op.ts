@@ -156,3 +156,17 @@ export function costOf(node: Node, context: CostContext): Cost {
   );
   return { macs, bytes: 4 * elements };
 }
+
+/**
+ * A node's attributes, by the types that its operator declares.
+ * @param known the operators that it may be of
+ * @throws StriateError when it is of another
+ */
+export function attributesOf<A extends object>(
+  { op, attributes }: Pick<Node, "op" | "attributes">,
+  ...known: readonly Op<A>[]
+): A {
+  if (known.some(({ name, domain }) => name === op.name && domain === op.domain)) return attributes as A;
+  const expected = known.map(({ name }) => name).join(" or ");
+  throw new StriateError({ subject: "node", found: `one of ${op.name}`, expected: `one of ${expected}` });
+}

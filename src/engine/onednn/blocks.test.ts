@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { nodesOf } from "../../graph/graph.ts";
+import { attributesOf } from "../../graph/op.ts";
 import { bind } from "../../graph/rewrite.ts";
 import { training } from "../../graph/training.ts";
 import type { Value } from "../../graph/value.ts";
@@ -85,7 +86,7 @@ test("blocks are for graphs whose convolutions have channels in sixteens, nearly
   expect(isQuickInBlocks(bind(thin.graph, { batch }))).toBe(false);
   const quick = nodesOf(bound).filter((node) => {
     const [x, w] = node.inputs as [Value, Value];
-    return node.op.name === Conv.name && isForWinograd(node.attributes, x.shape as Shape, w.shape as Shape);
+    return node.op.name === Conv.name && isForWinograd(attributesOf(node, Conv), x.shape as Shape, w.shape as Shape);
   });
   expect(quick.length).toBe(2);
 });

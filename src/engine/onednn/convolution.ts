@@ -1,4 +1,5 @@
 /** Convolution and its gradients by the library's: activations channels-last or in blocks, weights in whichever form it asks for. */
+import { attributesOf } from "../../graph/op.ts";
 import { constantOf, type Node, type Value } from "../../graph/value.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient } from "../../ops/conv.ts";
 import { ReduceSum } from "../../ops/core/reduce.ts";
@@ -74,7 +75,7 @@ const whole: Rule = (node, plan) => {
 const convolution: Rule = (node, plan) => {
   const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, Conv);
   if (coversInput(x.shape as Shape, w.shape as Shape, attributes) && whole(node, plan)) return true;
   const vector = bias && plan.ordered(bias, "plain");
   const depthwise = plan.links(node).find((link) => link.kind === "depthwise");
@@ -116,12 +117,12 @@ const convolution: Rule = (node, plan) => {
 const convolutionInputGradient: Rule = (node, plan) => {
   const [g, w] = node.inputs as [Value, Value];
   if (!isFloat32(g, w) || g.shape.length > 5) return false;
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, ConvInputGradient);
   const [[from, to]] = ordersFor(plan, g, node.outputs[0]!, attributes.group).slice(-1) as [Orders];
   const gradient = plan.ordered(g, from, plan.precision);
   const result = plan.output(node, 0, to, plan.resultPrecision(node));
   const forms = convolutionForms(result, w.shape as Shape, gradient, attributes, plan.precision);
-  const isWinograd = result.order === "blocked" && isForWinograd(node.attributes, result.shape, w.shape as Shape);
+  const isWinograd = result.order === "blocked" && isForWinograd(attributes, result.shape, w.shape as Shape);
   const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionInputGradient({ ...forms, winograd }));
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };
   plan.run(primitive, [
@@ -150,7 +151,7 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   if (!isFloat32(x, g) || g.shape.length > 5) return false;
   // Version 2 errs in bfloat16 where maps have three axes.
   if (plan.precision === "bfloat16" && g.shape.length === 5) return false;
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, ConvWeightGradient);
   const result = plan.output(node, 0, "plain");
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
@@ -159,7 +160,7 @@ const convolutionWeightGradient: Rule = (node, plan) => {
     const source = plan.ordered(x, from, plan.precision);
     const gradient = plan.ordered(g, to, plan.precision);
     const forms = convolutionForms(source, result.shape, gradient, attributes);
-    const isWinograd = from === "blocked" && isForWinograd(node.attributes, x.shape as Shape, result.shape);
+    const isWinograd = from === "blocked" && isForWinograd(attributes, x.shape as Shape, result.shape);
     const given = { ...forms, bias: bias && formOf(bias) };
     const primitive = quickest(isWinograd, (winograd) => plan.dnnl.convolutionWeightGradient({ ...given, winograd }));
     return { source, gradient, weights: forms.weights, primitive };

@@ -1,6 +1,7 @@
 /** Transposed convolution: the gradient of a convolution for its input, and a bias. */
+import { attributesOf } from "../../graph/op.ts";
 import type { Value } from "../../graph/value.ts";
-import { ConvTranspose, type ConvTransposeAttributes } from "../../ops/conv.ts";
+import { ConvTranspose } from "../../ops/conv.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
 import { argument } from "./dnnl.ts";
@@ -12,7 +13,7 @@ const transposedConvolution: Rule = (node, plan) => {
   if (!isFloat32(x, w, bias) || x.shape.length > 5) return false;
   const source = plan.ordered(x, "channelsLast", plan.precision);
   const result = plan.output(node, 0, "channelsLast", plan.resultPrecision(node));
-  const attributes = node.attributes as unknown as ConvTransposeAttributes;
+  const attributes = attributesOf(node, ConvTranspose);
   const forms = convolutionForms(result, w.shape as Shape, source, attributes, plan.precision);
   const primitive = plan.dnnl.convolutionInputGradient(forms);
   const weights = { ...plan.ordered(w, "plain"), shape: forms.weights.shape };

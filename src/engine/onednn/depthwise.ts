@@ -2,9 +2,10 @@
  * A depthwise convolution in the pass of the 1x1 convolution before it: its input is never there as a whole
  * (Sandler et al. 2018, https://arxiv.org/abs/1801.04381, section 5).
  */
+import { attributesOf } from "../../graph/op.ts";
 import type { Node, Value } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
-import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
+import { convAxes } from "../../ops/correlate.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
 import { argument, type Dnnl, type Primitive, Unimplemented } from "./dnnl.ts";
@@ -23,7 +24,7 @@ export interface DepthwiseLink {
 export function depthwiseOf(node: Node, value: Value): DepthwiseLink | undefined {
   const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
   if (node.op.name !== Conv.name || x !== value || x.shape.length !== 4) return undefined;
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, Conv);
   const [channels, { shape }] = [x.shape[1], w];
   if (attributes.group !== channels || shape[0] !== channels || shape[2] !== 3 || shape[3] !== 3) return undefined;
   const axes = convAxes(x.shape, shape, attributes);
@@ -47,7 +48,7 @@ export function hasDepthwise(dnnl: Dnnl, head: Node, link: DepthwiseLink): boole
   const [y] = head.outputs as [Value];
   if (head.op.name !== Conv.name || w.shape.length !== 4 || w.shape[2] !== 1 || w.shape[3] !== 1) return false;
   const placed = ({ shape }: Value) => ({ shape: shape as Shape, order: "blocked" as const });
-  const attributes = head.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(head, Conv);
   const forms = convolutionForms(placed(x), w.shape as Shape, placed(y), attributes);
   try {
     dnnl.convolution(forms, [link]);

@@ -1,17 +1,19 @@
 /** Means over windows that are taken before a convolution in place of after it: it then has fewer elements to look at. */
+
 import { consumersOf, type Graph, resultsOf } from "../../graph/graph.ts";
+import { attributesOf } from "../../graph/op.ts";
 import { rewrite, withInputs } from "../../graph/rewrite.ts";
 import { type Node, producerOf } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
-import { AveragePool, type AveragePoolAttributes } from "../../ops/pool.ts";
+import { AveragePool } from "../../ops/pool.ts";
 
 const areAll = (values: readonly number[] | undefined, number: number): boolean =>
   values?.every((each) => each === number) ?? true;
 
 /** Whether the numbers that a window's elements are multiplied by have the sum 1, and windows are fewer than elements. */
-function takesFewerMeans({ op, attributes }: Node): boolean {
-  if (op.name !== AveragePool.name) return false;
-  const { auto_pad, pads, ceil_mode, count_include_pad, strides } = attributes as unknown as AveragePoolAttributes;
+function takesFewerMeans(node: Node): boolean {
+  if (node.op.name !== AveragePool.name) return false;
+  const { auto_pad, pads, ceil_mode, count_include_pad, strides } = attributesOf(node, AveragePool);
   const isWithin = auto_pad === "NOTSET" && areAll(pads, 0) && ceil_mode === 0;
   return (isWithin || count_include_pad === 0) && !areAll(strides, 1);
 }

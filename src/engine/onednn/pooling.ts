@@ -1,13 +1,14 @@
 /** Pooling over windows and over whole maps, and its gradients. */
+import { attributesOf } from "../../graph/op.ts";
 import type { Node, Value } from "../../graph/value.ts";
 import { Expand } from "../../ops/core/broadcast.ts";
 import {
   AveragePool,
-  type AveragePoolAttributes,
   AveragePoolGradient,
   GlobalAveragePool,
   MaxPool,
   MaxPoolGradient,
+  type PoolAttributes,
   poolAxes,
 } from "../../ops/pool.ts";
 import type { Shape } from "../../tensor/shape.ts";
@@ -17,7 +18,10 @@ import { type Cell, formOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
 function poolingForms(node: Node, algorithm: Pooling, x: Cell, y: Cell, training: boolean): PoolingForms | undefined {
-  const axes = poolAxes(x.shape, node.attributes as unknown as AveragePoolAttributes);
+  const axes = poolAxes(
+    x.shape,
+    attributesOf<PoolAttributes>(node, AveragePool, AveragePoolGradient, MaxPool, MaxPoolGradient),
+  );
   const overhang = axes.map(
     ({ output, stride, kernel, dilation, input, before }) =>
       (output - 1) * stride + dilation * (kernel - 1) + 1 - input - before,

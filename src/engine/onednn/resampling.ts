@@ -1,7 +1,8 @@
 /** Resizing of maps and its gradient: the library's where it means the same, else products with matrices, axis by axis. */
+import { attributesOf } from "../../graph/op.ts";
 import type { Node, Value } from "../../graph/value.ts";
 import { type AxisMatrix, isMatrixOfSize, transposed } from "../../ops/along.ts";
-import { Resize, type ResizeAttributes, ResizeGradient, resizedAxes } from "../../ops/resize.ts";
+import { Resize, ResizeGradient, resizedAxes } from "../../ops/resize.ts";
 import { type AxisResize, isOutside, placeOf, resizeMatrix } from "../../ops/resize-matrix.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { tensor } from "../../tensor/tensor.ts";
@@ -103,7 +104,7 @@ function alongAxes(
 
 const resize: Rule = (node, plan) => {
   const [x, ...settings] = node.inputs as [Value, ...(Value | undefined)[]];
-  const attributes = node.attributes as unknown as ResizeAttributes;
+  const attributes = attributesOf(node, Resize);
   const changes = resizedAxes(x.shape, settings, attributes);
   if (!changes.every(({ change }) => isMatrixOfSize(change.output, change.input))) return false;
   const isCropped = attributes.coordinate_transformation_mode === "tf_crop_and_resize";
@@ -136,7 +137,7 @@ const resize: Rule = (node, plan) => {
 const resizeGradient: Rule = (node, plan) => {
   const [g, , ...settings] = node.inputs as [Value, Value, ...(Value | undefined)[]];
   const shape = node.outputs[0]!.shape;
-  const changes = resizedAxes(shape, settings, node.attributes as unknown as ResizeAttributes);
+  const changes = resizedAxes(shape, settings, attributesOf(node, ResizeGradient));
   if (!isFloat32(g, node.outputs[0])) return false;
   if (!changes.every(({ change }) => isMatrixOfSize(change.output, change.input))) return false;
   if (changes.length === 0) {

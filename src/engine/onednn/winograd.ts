@@ -1,5 +1,6 @@
 /** Which convolutions are quicker by Winograd's algorithm, and when their weights are transformed for it (docs/engine.md). */
 import { type Graph, nodesOf } from "../../graph/graph.ts";
+import { attributesOf } from "../../graph/op.ts";
 import { fixedShape, type Node, producerOf, type Value } from "../../graph/value.ts";
 import { Conv } from "../../ops/conv.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
@@ -28,8 +29,8 @@ export interface Cost {
 const tile = 4;
 
 /** How many tiles a convolution has that the algorithm is for: 3x3 with stride 1 and no groups, of enough channels. */
-function tilesOf(attributes: Node["attributes"], x: Shape, w: Shape): number {
-  const axes = convAxes(x, w, attributes as unknown as ConvAttributes);
+function tilesOf(attributes: ConvAttributes, x: Shape, w: Shape): number {
+  const axes = convAxes(x, w, attributes);
   const fits = axes.every(
     ({ kernel, stride, dilation, before, after }) =>
       kernel === 3 && stride === 1 && dilation === 1 && before <= 1 && after <= 1,
@@ -42,7 +43,7 @@ function tilesOf(attributes: Node["attributes"], x: Shape, w: Shape): number {
  * Whether Winograd's algorithm is quicker for a convolution's gradients, whose weights are transformed in every run.
  * Lavin and Gray 2016, https://arxiv.org/abs/1509.09308
  */
-export const isForWinograd = (attributes: Node["attributes"], x: Shape, w: Shape): boolean =>
+export const isForWinograd = (attributes: ConvAttributes, x: Shape, w: Shape): boolean =>
   tilesOf(attributes, x, w) >= 64;
 
 /** The fewest tiles for which it is quicker: of weights that are transformed in every run, of others, and with few channels. */
@@ -90,7 +91,7 @@ export function transformsOf(
   const transforms = new Map<Node, Transform>();
   const possible = convolutions.flatMap((node) => {
     const [x, w] = node.inputs.map((input) => input?.shape) as [Shape, Shape];
-    const tiles = tilesOf(node.attributes, x, w);
+    const tiles = tilesOf(attributesOf(node, Conv), x, w);
     const isWide = Math.min(w[0]!, w[1]!) >= fewChannels;
     const areEnough = tiles >= (isWide ? fewest.once : fewest.fewChannels);
     return areEnough && isForBlocks(x) && isForBlocks(node.outputs[0]!.shape) ? [{ node, x, w, tiles }] : [];
@@ -120,7 +121,8 @@ export function transformsOf(
 }
 
 /** What a convolution by Winograd's algorithm takes, or nothing where the library cannot. */
-export function costOf(dnnl: Dnnl, { inputs, outputs, attributes }: Node, transform: Transform): Cost | undefined {
+export function costOf(dnnl: Dnnl, node: Node, transform: Transform): Cost | undefined {
+  const { inputs, outputs } = node;
   const [x, w, y] = [inputs[0]!, inputs[1]!, outputs[0]!].map(({ shape }) => shape) as [Shape, Shape, Shape];
   const placed = (shape: Shape) => ({ shape, order: "blocked" as const });
   const filters = w[0]! / partsIn(transform);
@@ -128,7 +130,7 @@ export function costOf(dnnl: Dnnl, { inputs, outputs, attributes }: Node, transf
     [filters, ...w.slice(1)],
     [y[0]!, filters, ...y.slice(2)],
   ] as const;
-  const forms = convolutionForms(placed(x), part, placed(map), attributes as unknown as ConvAttributes);
+  const forms = convolutionForms(placed(x), part, placed(map), attributesOf(node, Conv));
   try {
     const primitive = dnnl.convolution({ ...forms, training: transform !== "once", winograd: true });
     return {

@@ -1,7 +1,7 @@
 /** Convolutions and their input gradients in ONNX Runtime. docs/engine.md says what was measured and why each is chosen. */
-import { apply } from "../../graph/op.ts";
+import { apply, attributesOf } from "../../graph/op.ts";
 import { constant, fixedShape, type Node, type Value } from "../../graph/value.ts";
-import { conv } from "../../ops/conv.ts";
+import { Conv, ConvInputGradient, conv } from "../../ops/conv.ts";
 import { gatherAt } from "../../ops/core/gather.ts";
 import { reshape, shapeFrom, transpose, vector } from "../../ops/core/shape.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
@@ -32,7 +32,7 @@ export const withPads = (inputs: readonly (Value | undefined)[], node: Node, axe
 export const convRule: LoweringRule = (inputs, node, target) => {
   const [x, w, bias] = inputs;
   const [sample, weight] = [fixedSample(x!), fixedShape(w!)];
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, Conv);
   if (!sample || !weight) return undefined;
   const axes = convAxes(x!.shape, weight, attributes);
   if (covers(axes, attributes)) {
@@ -106,7 +106,7 @@ function blockedKind(
 }
 
 export const inputGradientRule: LoweringRule = ([g, w, shape], node, target) => {
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, ConvInputGradient);
   const input = shapeFrom(shape!, "ConvInputGradient");
   const axes = convAxes(input, w!.shape, attributes);
   if (covers(axes, attributes)) return [reshape(gemm(rows(g!), rows(w!)), input as Shape)];

@@ -1,4 +1,5 @@
 /** Pooling and its gradients in ONNX Runtime. docs/engine.md says what was measured and why each is chosen. */
+import { attributesOf } from "../../graph/op.ts";
 import { constant, fixedShape, type Value } from "../../graph/value.ts";
 import { mul, sub } from "../../ops/core/elementwise.ts";
 import { reduceMean } from "../../ops/core/reduce.ts";
@@ -23,7 +24,9 @@ import { fixedSample, isZero, type LoweringRule, longestRow } from "./rule.ts";
 
 const poolRule: LoweringRule = (inputs, node) => {
   const sample = fixedSample(inputs[0]!);
-  return sample && withPads(inputs, node, poolAxes([1, ...sample], node.attributes as unknown as PoolAttributes));
+  return (
+    sample && withPads(inputs, node, poolAxes([1, ...sample], attributesOf<PoolAttributes>(node, MaxPool, AveragePool)))
+  );
 };
 
 /** Whether windows lie side by side and cover the input exactly. */
@@ -41,7 +44,7 @@ const averagePoolRule: LoweringRule = (inputs, node, target) => {
   const x = inputs[0]!;
   const sample = fixedSample(x);
   if (sample?.length !== 3 || sample[0]! % block === 0 || x.dtype !== "float32") return poolRule(inputs, node, target);
-  const attributes = node.attributes as unknown as PoolAttributes;
+  const attributes = attributesOf(node, AveragePool);
   const [down, across] = poolAxes([1, ...sample], attributes) as [WindowAxis, WindowAxis];
   const row = down.kernel * across.input;
   if (!tiles([down, across]) || row > longestRow) return poolRule(inputs, node, target);
@@ -55,10 +58,7 @@ const averagePoolRule: LoweringRule = (inputs, node, target) => {
 };
 
 const averagePoolGradientRule: LoweringRule = ([g, shape], node) => {
-  const axes = poolAxes(
-    shapeFrom(shape!, "AveragePoolGradient") as Shape,
-    node.attributes as unknown as PoolAttributes,
-  );
+  const axes = poolAxes(shapeFrom(shape!, "AveragePoolGradient") as Shape, attributesOf(node, AveragePoolGradient));
   if (!tiles(axes)) return undefined;
   const kernel = axes.map((axis) => axis.kernel);
   return [repeatNearest(mul(g!, 1 / sizeOf(kernel)), kernel)];
@@ -69,7 +69,7 @@ const averagePoolGradientRule: LoweringRule = ([g, shape], node) => {
  * places numbered downwards.
  */
 const maxPoolGradientRule: LoweringRule = ([x, g], node) => {
-  const attributes = node.attributes as unknown as PoolAttributes;
+  const attributes = attributesOf(node, MaxPoolGradient);
   const shape = fixedShape(x!);
   const axes = shape && poolAxes(shape, attributes);
   if (!axes || !tiles(axes)) return undefined;

@@ -1,11 +1,11 @@
 /** Weight gradients of convolutions in ONNX Runtime. docs/engine.md says what was measured and why each is chosen. */
-import { apply } from "../../graph/op.ts";
+import { apply, attributesOf } from "../../graph/op.ts";
 import { constant, fixedShape, type Value } from "../../graph/value.ts";
-import { conv } from "../../ops/conv.ts";
+import { ConvWeightGradient, conv } from "../../ops/conv.ts";
 import { Slice, slice } from "../../ops/core/arrange.ts";
 import { reduceSum } from "../../ops/core/reduce.ts";
 import { reshape, transpose, vector } from "../../ops/core/shape.ts";
-import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
+import { convAxes } from "../../ops/correlate.ts";
 import { gemm, matmul } from "../../ops/matmul.ts";
 import { padsOf, type WindowAxis } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
@@ -15,7 +15,7 @@ import { imagesAtOnce, isConstant, type LoweringRule, longestRow, rows } from ".
 import { type Blocks, blocksOf, inParts, timesTransposed } from "./runtime-ops.ts";
 
 export const weightGradientRule: LoweringRule = ([x, g], node, target) => {
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, ConvWeightGradient);
   const [input, output] = [fixedShape(x!), fixedShape(g!)];
   if (!input || !output || x!.dtype !== "float32") return undefined;
   const shape = node.outputs[0]!.shape as Shape;
