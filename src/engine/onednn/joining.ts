@@ -2,7 +2,7 @@
 import { constantOf, type Value } from "../../graph/value.ts";
 import { borderPlaces, Concat, Pad, padAmounts, Slice, sliceRanges } from "../../ops/core/arrange.ts";
 import { DepthToSpace, SpaceToDepth } from "../../ops/depth-space.ts";
-import { normaliseAxis, type Shape } from "../../tensor/shape.ts";
+import { normaliseAxis, type Shape, sameShape } from "../../tensor/shape.ts";
 import { copy } from "./arrangement.ts";
 import { grows } from "./growing.ts";
 import { blockLength, type Cell, fillsBlocks, stepsOf, stridesIn } from "./memory.ts";
@@ -10,6 +10,7 @@ import { byPlaces, type View } from "./moving.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 
 type Strides = readonly number[];
+type Steps = ReturnType<typeof stepsOf>;
 
 /** How far a place, one number for each axis, is from the first. */
 const offsetOf = (strides: Strides, place: readonly number[]): number =>
@@ -21,6 +22,14 @@ const sliced: Rule = (node, plan) => {
   const [x, ...settings] = node.inputs as [Value, ...(Value | undefined)[]];
   if (settings.some((setting) => setting && !constantOf(setting))) return false;
   const ranges = sliceRanges(x.shape, settings.map(constantOf));
+  if (
+    isFloat32(x) &&
+    ranges.every(({ start, step }) => start === 0 && step === 1) &&
+    sameShape(x.shape, node.outputs[0]!.shape)
+  ) {
+    plan.alias(node.outputs[0]!, plan.anywhere(x, plan.precision));
+    return true;
+  }
   if (!isFloat32(x, node.outputs[0]) || x.shape.length === 0 || ranges.some(({ step }) => step < 0))
     return byPlaces(node, plan);
   const areWhole = ranges.every(({ axis, start, step }) => axis !== 1 || (start % blockLength === 0 && step === 1));
@@ -115,30 +124,35 @@ function repeatBorders(
   });
 }
 
-/** The strides of maps of blocks: [batch, channels, height, down a block, width, across it]. */
+/** The strides of maps of blocks: [batch, channels, height, down a block, width, across it], and what is innermost. */
 function blocked(strides: Strides, block: number): Strides {
-  const [image, channel, row, place] = strides as [number, number, number, number];
-  return [image, channel, row * block, row, place * block, place];
+  const [image, channel, row, place, ...inner] = strides as [number, number, number, number];
+  return [image, channel, row * block, row, place * block, place, ...inner];
 }
 
 /** The strides of the same elements where each place of a block is a channel. */
 function stacked(channels: number, strides: Strides, block: number, mode: string): Strides {
-  const [image, channel, row, place] = strides as [number, number, number, number];
+  const [image, channel, row, place, ...inner] = strides as [number, number, number, number];
   const [each, down, across] = mode === "DCR" ? [1, block * channels, channels] : [block ** 2, block, 1];
-  return [image, channel * each, row, channel * down, place, channel * across];
+  return [image, channel * each, row, channel * down, place, channel * across, ...inner];
 }
 
 const depthToSpace: Rule = (node, plan) => {
   const [x] = node.inputs as [Value];
   if (!isFloat32(x)) return byPlaces(node, plan);
   const { blocksize: block, mode } = node.attributes as { blocksize: number; mode: string };
-  const source = plan.cell(x);
-  const [batch, , height, width] = source.shape as [number, number, number, number];
-  const result = plan.output(node, 0, source.order);
-  const channels = result.shape[1]!;
-  const from = stacked(channels, stridesIn(source.order, source.shape), block, mode);
-  const to = blocked(stridesIn(result.order, result.shape), block);
-  copy(plan, [batch, channels, height, block, width, block], [source, from], [result, to]);
+  const areWhole = mode === "DCR" && isOfWholeBlocks(node.outputs[0]!);
+  const source = areWhole ? plan.anywhere(x, plan.precision) : plan.cell(x, plan.precision);
+  const result = plan.output(node, 0, source.order, source.precision);
+  const [from, to] = [source, result].map(({ order, shape }) => stepsOf(order, shape)) as [Steps, Steps];
+  const [batch, channels, ...inner] = to.shape as [number, number, ...number[]];
+  const [height, width] = from.shape.slice(2) as [number, number];
+  copy(
+    plan,
+    [batch, channels, height, block, width, block, ...inner.slice(2)],
+    [source, stacked(channels, from.strides, block, mode)],
+    [result, blocked(to.strides, block)],
+  );
   return true;
 };
 

@@ -25,6 +25,7 @@ import {
 } from "../../ops/core/elementwise.ts";
 import { ReduceMean, ReduceSum } from "../../ops/core/reduce.ts";
 import { Flatten, Reshape, Squeeze, Transpose, Unsqueeze } from "../../ops/core/shape.ts";
+import { DepthToSpace } from "../../ops/depth-space.ts";
 import { Dropout } from "../../ops/dropout.ts";
 import { Gemm, MatMul } from "../../ops/matmul.ts";
 import { AveragePool, AveragePoolGradient, GlobalAveragePool, MaxPool, MaxPoolGradient } from "../../ops/pool.ts";
@@ -50,7 +51,7 @@ const between = new Set<object>([
   ...[Add, Sub, Mul, Div, Neg],
   ...[BatchNormalization, BatchNormalizationTraining, BatchNormalizationGradient],
   ...[MaxPool, MaxPoolGradient, AveragePool, AveragePoolGradient, GlobalAveragePool, Expand],
-  ...[Concat, Slice, Pad, Transpose, Identity, Dropout],
+  ...[Concat, Slice, Pad, DepthToSpace, Transpose, Identity, Dropout],
 ]);
 const shapes = new Set<object>([Reshape, Flatten, Squeeze, Unsqueeze]);
 

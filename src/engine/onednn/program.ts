@@ -15,6 +15,7 @@ import { type Piece, piecesOf } from "./pieces.ts";
 import { Plan } from "./plan.ts";
 import type { Stored } from "./precision.ts";
 import { withActivations } from "./recognise.ts";
+import { subPixels } from "./sub-pixels.ts";
 import { tiled } from "./tiles.ts";
 
 export interface ProgramOptions {
@@ -68,7 +69,7 @@ export class NativeProgram {
     const { value, free } = dnnl.owned(() => {
       const plan = new Plan(
         dnnl,
-        tiled(withActivations(meansFirst(padWithin(graph)))),
+        tiled(withActivations(subPixels(meansFirst(padWithin(graph))))),
         rules,
         precision,
         new Set(irreversible),
