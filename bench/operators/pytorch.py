@@ -69,7 +69,8 @@ families = {
 
 def prepare(job):
     layout = torch.channels_last if job["layout"] == "channels last" else torch.contiguous_format
-    return families[job["family"]](job, lambda shape: torch.randn(shape).contiguous(memory_format=layout))
+    random = lambda shape: torch.randn(shape).contiguous(memory_format=layout)
+    return [families[job["family"]](job, random) for _ in range(job["repeats"])]
 
 
 hello()
@@ -84,8 +85,8 @@ with torch.no_grad():
                 prepared.clear()
             prepared[name] = prepare(command["job"])
         seconds = []
-        for _ in range(steps):
+        for step in range(steps):
             start = time.perf_counter()
-            prepared[name]()
+            prepared[name][step % len(prepared[name])]()
             seconds.append(time.perf_counter() - start)
         print(json.dumps(seconds), flush=True)
