@@ -15,6 +15,7 @@ import { type Piece, piecesOf } from "./pieces.ts";
 import { Plan } from "./plan.ts";
 import type { Stored } from "./precision.ts";
 import { withActivations } from "./recognise.ts";
+import { shortcutsByConvolution } from "./shortcuts.ts";
 import { subPixels } from "./sub-pixels.ts";
 import { tiled } from "./tiles.ts";
 
@@ -67,13 +68,10 @@ export class NativeProgram {
     this.#finite = finite;
     this.#clock = clock;
     const { value, free } = dnnl.owned(() => {
-      const plan = new Plan(
-        dnnl,
-        tiled(withActivations(subPixels(meansFirst(padWithin(graph))))),
-        rules,
-        precision,
-        new Set(irreversible),
-      );
+      const plain = withActivations(subPixels(meansFirst(padWithin(graph))));
+      // In bfloat16 a convolution rounds what it takes.
+      const arranged = precision === "float32" ? shortcutsByConvolution(tiled(plain)) : plain;
+      const plan = new Plan(dnnl, arranged, rules, precision, new Set(irreversible));
       const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
       const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
       return { plan, memory, prepare: prepare!, steps: steps! };
