@@ -1,5 +1,7 @@
 /** Which convolutions are by Winograd's algorithm, within which memory. */
 import { afterAll, describe, expect, test } from "vitest";
+import { gradientsOf } from "../../autodiff/gradient.ts";
+import { makeGraph } from "../../graph/graph.ts";
 import { bind } from "../../graph/rewrite.ts";
 import type { Node } from "../../graph/value.ts";
 import { Model } from "../../models/model.ts";
@@ -8,6 +10,7 @@ import { residual } from "../../nn/blocks.ts";
 import { conv2d } from "../../nn/convolution.ts";
 import { maxPool2d } from "../../nn/pooling.ts";
 import { sequential } from "../../nn/scope.ts";
+import { reduceSum } from "../../ops/core/reduce.ts";
 import { Random } from "../../tensor/random.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -82,6 +85,13 @@ describe("Winograd's algorithm", () => {
     expect(Object.keys(chosen(passing(largest + 2 ** 23 - wide)))).toContain("wider");
     expect(chosen(passing(largest + 2 ** 23))).toEqual({});
   });
+});
+
+test("the forward pass is direct where gradients take the side of a kink that it was on", () => {
+  const { inputs, outputs } = graph;
+  const [logits] = outputs.values();
+  const gradients = gradientsOf(reduceSum(logits!), [inputs[0]!]);
+  expect(transformsOf(makeGraph(inputs, { gradient: gradients[0]! }), () => free).size).toBe(0);
 });
 
 describe.skipIf(missing() !== undefined)("oneDNN", () => {
