@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { inLargePages } from "./native.ts";
 
 const setting = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -19,15 +19,17 @@ function flagsAt(address: number): string {
   return /VmFlags: (.*)/.exec(found!)![1]!;
 }
 
-test.runIf(hasLargePages)("a buffer's bytes are to be held in large pages, but for the ends that share theirs", () => {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
-  const page = 2 ** 21;
-  const buffer = new ArrayBuffer(4 * page);
-  const first = Math.ceil(Number(koffi.address(buffer)) / page) * page;
-  expect(flagsAt(first)).not.toContain("hg");
-  inLargePages(buffer);
-  expect(flagsAt(first)).toContain("hg");
-  expect(flagsAt(first + 2 * page)).toContain("hg");
-  expect(flagsAt(Number(koffi.address(buffer)))).not.toContain("hg");
-  expect(() => inLargePages(new ArrayBuffer(64))).not.toThrow();
+describe.runIf(hasLargePages)("memory in pages of 2 MB", () => {
+  test("a buffer's bytes are to be held in large pages, but for the ends that share theirs", () => {
+    const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+    const page = 2 ** 21;
+    const buffer = new ArrayBuffer(4 * page);
+    const first = Math.ceil(Number(koffi.address(buffer)) / page) * page;
+    expect(flagsAt(first)).not.toContain("hg");
+    inLargePages(buffer);
+    expect(flagsAt(first)).toContain("hg");
+    expect(flagsAt(first + 2 * page)).toContain("hg");
+    expect(flagsAt(Number(koffi.address(buffer)))).not.toContain("hg");
+    expect(() => inLargePages(new ArrayBuffer(64))).not.toThrow();
+  });
 });
