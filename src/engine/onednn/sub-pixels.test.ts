@@ -49,6 +49,7 @@ describe("transposed convolutions whose windows lie side by side are sub-pixel c
     ["there are places between windows", upward(weights(32, 16, 1, 1))],
     ["borders are cut off", upward(weights(32, 16, 2, 2), { pads: [1, 0, 0, 1] })],
     ["there are borders more", upward(weights(32, 16, 2, 2), { output_padding: [1, 0] })],
+    ["taps are further apart", upward(weights(32, 16, 2, 2), { dilations: [2, 2] })],
     ["there are groups", upward(weights(32, 16, 2, 2), { group: 2 })],
     ["filters fill no blocks", upward(weights(32, 8, 2, 2))],
   ])("but not where %s", (_, y) => {

@@ -3,23 +3,24 @@
  * one element whose channels are places (sub-pixel convolution). Shi et al. 2016, https://arxiv.org/abs/1609.05158
  */
 import type { Graph } from "../../graph/graph.ts";
-import { apply } from "../../graph/op.ts";
+import { apply, attributesOf } from "../../graph/op.ts";
 import { rewrite } from "../../graph/rewrite.ts";
 import { fixedShape, type Node, type Value } from "../../graph/value.ts";
-import { ConvTranspose, type ConvTransposeAttributes, conv } from "../../ops/conv.ts";
+import { ConvTranspose, conv } from "../../ops/conv.ts";
 import { concat } from "../../ops/core/arrange.ts";
 import { reshape, transpose } from "../../ops/core/shape.ts";
 import { DepthToSpace } from "../../ops/depth-space.ts";
 import { fillsBlocks } from "./memory.ts";
 
 /** The length of the blocks that a transposed convolution makes of elements, where it does. */
-function blockOf({ op, inputs, attributes }: Node): number | undefined {
-  if (op.name !== ConvTranspose.name) return undefined;
-  const { group, strides, pads, output_padding } = attributes as unknown as ConvTransposeAttributes;
-  const [block, ...others] = inputs[1]!.shape.slice(2) as [number, ...number[]];
+function blockOf(node: Node): number | undefined {
+  if (node.op.name !== ConvTranspose.name) return undefined;
+  const { group, strides, pads, dilations, output_padding } = attributesOf(node, ConvTranspose);
+  const [block, ...others] = node.inputs[1]!.shape.slice(2) as [number, ...number[]];
   const isSquare = others.length === 1 && [...others, ...(strides ?? [1])].every((each) => each === block);
   const isBare = [...(pads ?? []), ...(output_padding ?? [])].every((each) => each === 0);
-  return isSquare && isBare && group === 1 && block > 1 ? block : undefined;
+  const areBeside = (dilations ?? []).every((each) => each === 1);
+  return isSquare && isBare && areBeside && group === 1 && block > 1 ? block : undefined;
 }
 
 /** The graph with them as such convolutions, where channels fill the blocks in which maps are quick. */

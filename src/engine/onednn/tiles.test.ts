@@ -56,6 +56,10 @@ test.each<[string, Value]>([
 test.each<[string, Value]>([
   ["windows that overlap", averagePool(tanh(mapped), { kernel_shape: [2, 2], strides: [1, 1] })],
   ["windows that leave a row", averagePool(tanh(mapped), { kernel_shape: [5, 5], strides: [5, 5] })],
+  [
+    "windows of elements further apart",
+    averagePool(tanh(mapped), { ...window, dilations: [2, 2], pads: [0, 0, 1, 1] }),
+  ],
   ["windows that reach over the edge", averagePool(tanh(mapped), { ...window, pads: [1, 1, 1, 1] })],
   ["filters that fill a vector", averagePool(tanh(conv(x, many, undefined, { pads })), window)],
   ["a map that something else takes", add(averagePool(mapped, window), averagePool(tanh(mapped), window))],

@@ -3,13 +3,14 @@
  * computed at once, as filters of their own, since a vector of the processor has room for them. docs/engine.md says what it is worth.
  */
 import { type Graph, usesOf } from "../../graph/graph.ts";
+import { attributesOf } from "../../graph/op.ts";
 import { rewrite, withInputs } from "../../graph/rewrite.ts";
 import { constant, type Node, producerOf, type Value } from "../../graph/value.ts";
 import { Conv, conv } from "../../ops/conv.ts";
 import { concat, pad } from "../../ops/core/arrange.ts";
 import { Relu, Sigmoid, Tanh } from "../../ops/core/elementwise.ts";
-import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
-import { AveragePool, type AveragePoolAttributes, poolAxes } from "../../ops/pool.ts";
+import { convAxes } from "../../ops/correlate.ts";
+import { AveragePool, poolAxes } from "../../ops/pool.ts";
 import { padsOf } from "../../ops/window.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -21,9 +22,10 @@ const functions = new Set<string>([Relu.name, Sigmoid.name, Tanh.name]);
 function windowsOf(node: Node): readonly number[] | undefined {
   const { shape } = node.inputs[0]!;
   if (node.op.name !== AveragePool.name || node.inputs[0]!.dtype !== "float32") return undefined;
-  const axes = poolAxes(shape as Shape, node.attributes as unknown as AveragePoolAttributes);
+  const axes = poolAxes(shape as Shape, attributesOf(node, AveragePool));
   const areTiles = axes.every(
-    ({ kernel, stride, input, output, before }) => kernel === stride && before === 0 && output * stride === input,
+    ({ kernel, stride, dilation, input, output, before }) =>
+      kernel === stride && dilation === 1 && before === 0 && output * stride === input,
   );
   return areTiles ? axes.map(({ kernel }) => kernel) : undefined;
 }
@@ -38,7 +40,7 @@ const placesIn = (window: readonly number[]): readonly (readonly number[])[] =>
 /** The convolution whose filters are those of another at each place of a window, if it has fewer vectors to compute. */
 function convolutionOfTiles(node: Node, window: readonly number[]): Value | undefined {
   const [x, w, bias] = node.inputs as [Value, Value, Value | undefined];
-  const attributes = node.attributes as unknown as ConvAttributes;
+  const attributes = attributesOf(node, Conv);
   if (attributes.group !== 1) return undefined;
   const axes = convAxes(x.shape, w.shape, attributes);
   if (axes.some(({ dilation }) => dilation !== 1)) return undefined;
