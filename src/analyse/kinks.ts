@@ -9,15 +9,10 @@ import { apply } from "../graph/op.ts";
 import { bind, rewrite } from "../graph/rewrite.ts";
 import { constantOf, inputValue, type Value } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
-import { ClipGradient } from "../ops/activation.ts";
-import { ReluGradient } from "../ops/core/elementwise.ts";
-import { MaxPoolGradient } from "../ops/pool.ts";
+import { takesSide } from "../ops/kinks.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
 import { evaluationGraph, judge, type Recording, results, trainingGraph, type Verification } from "./verify.ts";
-
-/** Gradients that take a side of a kink by their first operand. */
-const sided = new Set<string>([ReluGradient.name, ClipGradient.name, MaxPoolGradient.name]);
 
 export interface Kinks {
   /** In how many places a gradient passes that it does not in float64, or the reverse, by layer. */
@@ -28,13 +23,13 @@ export interface Kinks {
 
 /** The graph of an engine, which shows by what it takes sides; and float64's, which is given that and has its own outputs as well. */
 function bySides(graph: Graph) {
-  const nodes = nodesOf(graph).filter(({ op }) => sided.has(op.name));
+  const nodes = nodesOf(graph).filter(({ op }) => takesSide(op));
   const operands = [...new Set(nodes.map(({ inputs }) => inputs[0]!))];
   const named = (title: string) => operands.map((value, index) => [`${title} ${index}`, value] as const);
   const given = new Map(named("taken").map(([name, value]) => [value, inputValue(name, value)]));
   const inputs = [...graph.inputs, ...given.values()];
   const { replacementOf } = rewrite({ ...graph, inputs }, ({ op, inputs: [operand], attributes }, [, ...rest]) =>
-    sided.has(op.name) ? apply(op, [given.get(operand!), ...rest], attributes) : undefined,
+    takesSide(op) ? apply(op, [given.get(operand!), ...rest], attributes) : undefined,
   );
   const replaced = [...graph.outputs].map(([name, value]) => [`by sides ${name}`, replacementOf(value)] as const);
   return {

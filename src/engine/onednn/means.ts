@@ -1,6 +1,6 @@
 /** Means over windows that are taken before a convolution in place of after it: it then has fewer elements to look at. */
 
-import { consumersOf, type Graph, resultsOf } from "../../graph/graph.ts";
+import { type Graph, usesOf } from "../../graph/graph.ts";
 import { attributesOf } from "../../graph/op.ts";
 import { rewrite, withInputs } from "../../graph/rewrite.ts";
 import { type Node, producerOf } from "../../graph/value.ts";
@@ -27,11 +27,10 @@ const isOfElements = ({ op, inputs, attributes: { strides, pads } }: Node): bool
 
 /** The graph with means first where they can be, as in DenseNet's transitions: the mean of w x + b is w times the mean of x, + b. */
 export function meansFirst(graph: Graph): Graph {
-  const results = new Set(resultsOf(graph));
-  const consumers = consumersOf(graph);
+  const uses = usesOf(graph);
   return rewrite(graph, (node, [x]) => {
     const before = x && producerOf(x);
-    const isAlone = consumers.get(node.inputs[0]!)?.length === 1 && !results.has(node.inputs[0]!);
+    const isAlone = uses.get(node.inputs[0]!) === 1;
     if (!takesFewerMeans(node) || !isAlone || !before || !isOfElements(before)) return undefined;
     const [source, ...weights] = before.inputs;
     return withInputs(before, [...withInputs(node, [source]), ...weights]);

@@ -2,11 +2,9 @@
 import { type Graph, nodesOf } from "../../graph/graph.ts";
 import { attributesOf } from "../../graph/op.ts";
 import { fixedShape, type Node, producerOf, type Value } from "../../graph/value.ts";
-import { ClipGradient } from "../../ops/activation.ts";
 import { Conv } from "../../ops/conv.ts";
-import { ReluGradient } from "../../ops/core/elementwise.ts";
 import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
-import { MaxPoolGradient } from "../../ops/pool.ts";
+import { takesSide } from "../../ops/kinks.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { isForBlocks } from "./blocks.ts";
 import { convolutionForms } from "./convolution-forms.ts";
@@ -56,9 +54,6 @@ const fewChannels = 4 * blockLength;
 /** From so many tiles on, a transformation in every run is a small part of it. */
 const many = 256;
 
-/** Gradients that take the side of a kink on which the forward pass was. */
-const sided = new Set<string>([ReluGradient.name, ClipGradient.name, MaxPoolGradient.name]);
-
 /** The part of the bytes of convolutions' weights that transformed ones may take beside them. */
 const lastingPart = 1 / 4;
 
@@ -89,7 +84,7 @@ export function transformsOf(
   const through = ({ inputs, outputs }: Node): number => bytes([...inputs, ...outputs]);
   const nodes = nodesOf(graph).filter((node) => !fixed.has(node));
   // What is near a kink falls on its other side the more often the larger the error, which direct convolution has a third of (docs/zoo.md).
-  if (nodes.some(({ op }) => sided.has(op.name))) return new Map();
+  if (nodes.some(({ op }) => takesSide(op))) return new Map();
   const convolutions = nodes.filter(({ op }) => op.name === Conv.name);
   const weights = convolutions.reduce((sum, { inputs }) => sum + 4 * sizeOf(inputs[1]!.shape as Shape), 0);
   const largest = nodes.reduce((most, node) => Math.max(most, through(node)), 0);
