@@ -72,6 +72,8 @@ export interface Op<A extends object = Attributes> {
   readonly settings?: readonly number[];
   /** The graph that it runs over and over: of the operator that does so. Its inputs are the operands, part by part. */
   readonly body?: Graph;
+  /** How many of the first operands that graph takes whole instead, and under the names that they have outside of it. */
+  readonly shared?: number;
   /** Which operands are statistics that training gathers: states, not weights, even where a file keeps them as floats. */
   readonly statistics?: readonly number[];
   /** The outputs' types, from the inputs' types (and values, where those are constants). */

@@ -37,20 +37,25 @@ export function encode(graph: Graph, { variables = new Map(), metadata = {} }: E
 const domainsOf = (graph: Graph): string[] =>
   nodesOf(graph).flatMap(({ op }) => [op.domain, ...(op.body ? domainsOf(op.body) : [])]);
 
-/** @param outer names that the graph around it has */
+/**
+ * @param outer names that the graph around it has
+ * @param shared inputs that are values of the graph around it, with their names there
+ */
 function graphProto(
   graph: Graph,
   functions: FunctionTable,
   variables: ReadonlyMap<string, Tensor> = new Map(),
   outer: Iterable<string> = [],
+  shared: ReadonlyMap<Value, string> = new Map(),
 ): GraphProto {
-  const names = nameValues(graph, outer);
+  const names = new Map([...nameValues(graph, outer), ...shared]);
   const nodes = nodesOf(graph);
   const constants = new Map<Value, Tensor>();
   for (const value of [...nodes.flatMap((node) => node.inputs), ...resultsOf(graph)])
     if (value?.source.kind === "constant") constants.set(value, value.source.tensor);
   const stored = variablesOf(graph).filter((variable) => variables.has(variable.source.name));
-  const fed = [...graph.inputs, ...variablesOf(graph).filter((variable) => !stored.includes(variable))];
+  const inputs = graph.inputs.filter((input) => !shared.has(input));
+  const fed = [...inputs, ...variablesOf(graph).filter((variable) => !stored.includes(variable))];
   const results: [string, Value][] = [
     ...graph.outputs,
     ...graph.updates
@@ -70,12 +75,24 @@ function graphProto(
       // Constants are nodes, since initialisers are weights.
       ...[...constants].map(([value, tensor]) => constantProto(tensor, names.get(value)!)),
       ...nodes.map((node, index) => {
-        const body = node.op.body && graphProto(node.op.body, functions, undefined, names.values());
+        const body = node.op.body && bodyProto(node, node.op.body, functions, names);
         return nodeProto({ name: nodeNames[index]!, node, type: functions.typeOf(node), names, used, body });
       }),
       ...copies.map(([name, value]) => copyProto(names.get(value)!, name)),
     ],
   });
+}
+
+/** The graph that a node runs over and over, with the names of the graph around it. */
+function bodyProto(
+  { op, inputs }: Node,
+  body: Graph,
+  functions: FunctionTable,
+  names: ReadonlyMap<Value, string>,
+): GraphProto {
+  const whole = body.inputs.slice(0, op.shared ?? 0);
+  const shared = whole.map((input, index): [Value, string] => [input, names.get(inputs[index]!)!]);
+  return graphProto(body, functions, undefined, names.values(), new Map(shared));
 }
 
 /** A name for every value: its own, that of the output it is, or one made of its layer and operator. */

@@ -38,7 +38,7 @@ export interface NodeParts {
 }
 
 export function nodeProto({ name, node, type, names, used, body }: NodeParts): NodeProto {
-  const inputs = node.inputs.map((input) => (input ? names.get(input)! : ""));
+  const inputs = node.inputs.slice(node.op.shared ?? 0).map((input) => (input ? names.get(input)! : ""));
   while (inputs.at(-1) === "") inputs.pop();
   // Batch normalisation in ONNX's training mode must have all of its outputs.
   const isTraining = node.attributes.training_mode === 1;

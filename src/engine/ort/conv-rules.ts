@@ -140,12 +140,8 @@ export const inputGradientRule: LoweringRule = ([g, w, shape], node, target) => 
     const from = blocks.arrange(isWhole ? part : withGaps(part, axes));
     return blocks.restore(blocks.convolve(from, held!, undefined, settings), input[1] as number);
   };
-  const isLarge = !isWhole && sizeOf(input as Shape) >= largeBatch;
-  return [isLarge ? byImages(g!, [weights], sizeOf(input.slice(1) as Shape), convolved) : convolved(g!, [weights])];
+  return [isWhole ? convolved(g!, [weights]) : byImages(g!, [weights], sizeOf(input.slice(1) as Shape), convolved)];
 };
-
-/** From so many elements on an input gradient with strides is faster by a few images at a time. */
-const largeBatch = 2 ** 22;
 
 /** The axis of the convolution, of stride 1, that the output gradient with gaps between its elements goes through back. */
 function spreadAxis({ input, output, kernel, stride, dilation, before }: WindowAxis): WindowAxis {
@@ -180,9 +176,6 @@ function withGaps(g: Value, axes: readonly WindowAxis[]): Value {
   const [channels, row, wide] = [g.shape[1] as number, across.output, wideOf(axes)];
   const matrix = new Float32Array(row * wide);
   for (let place = 0; place < row; place++) matrix[place * wide + place * across.stride] = 1;
-  const product = matmul(
-    reshape(g, [0, channels * down.output, row]),
-    constant(new Tensor("float32", [row, wide], matrix)),
-  );
+  const product = matmul(g, constant(new Tensor("float32", [row, wide], matrix)));
   return reshape(product, [0, channels, down.output * down.stride, across.output * across.stride]);
 }

@@ -52,28 +52,25 @@ export function inParts(
   const parts = batched.map(({ dtype, shape: [, ...sample] }, index) =>
     inputValue(`Scan/part${index}`, { dtype, shape: [images, ...sample] }),
   );
-  const held = whole.map((value, index) => inputValue(`Scan/whole${index}`, value));
-  const kept = held.map((value, index): [string, Value] => [`Scan/kept${index}`, value]);
-  const graph = makeGraph([...held, ...parts], new Map([...kept, ["Scan/result", body(parts, held)]]));
+  const shared = whole.map((value, index) => inputValue(`Scan/whole${index}`, value));
+  const graph = makeGraph([...shared, ...parts], { "Scan/result": body(parts, shared) });
   const split = batched.map((value) => {
     const [batch, ...sample] = value.shape as Shape;
     return reshape(value, [typeof batch === "number" ? batch / images : 0, images, ...sample]);
   });
-  return apply(scanOf(graph, whole.length), [...whole, ...split], { num_scan_inputs: batched.length }).at(-1)!;
+  return apply(scanOf(graph, whole.length), [...whole, ...split], { num_scan_inputs: batched.length })[0]!;
 }
 
-/** Scan: its first operands go through unchanged, of the others each run of its graph takes the next part. */
-const scanOf = (body: Graph, held: number): Op<{ num_scan_inputs: number }> => ({
+/** Scan: each run of its graph takes the next part of its operands, but the first few whole. */
+const scanOf = (body: Graph, shared: number): Op<{ num_scan_inputs: number }> => ({
   name: "Scan",
   domain: "",
   attributes: { num_scan_inputs: { kind: "int" } },
   arity: [1, 4],
   body,
+  shared,
   infer: (inputs) =>
-    [...body.outputs.values()].map(({ dtype, shape }, index) => ({
-      dtype,
-      shape: index < held ? shape : [inputs.at(-1)!.shape[0]!, ...shape],
-    })),
+    [...body.outputs.values()].map(({ dtype, shape }) => ({ dtype, shape: [inputs.at(-1)!.shape[0]!, ...shape] })),
   evaluate,
   macs,
   gradient: notDifferentiable,
