@@ -140,14 +140,21 @@ export class Memory {
   readonly #address: number;
   /** The library's memories that change places, each with those in even and odd runs. */
   readonly #moving: { readonly handle: Handle; readonly places: readonly [number, number] }[] = [];
+  /** The library's memories of inputs, which may be elsewhere in a run, and the regions that something looks at besides. */
+  readonly #fed: ReadonlyMap<Region, { readonly handle: Handle; readonly start: number }[]>;
+  readonly #seen = new Set<Region>();
   /** Where the generations begin, and their bytes. */
   readonly #start: number;
   readonly #generation: number;
   #turn: 0 | 1 = 0;
 
-  /** @param from the first step at which the generation before the present one is no longer needed */
-  constructor(dnnl: Dnnl, regions: readonly Region[], from: number) {
+  /**
+   * @param from the first step at which the generation before the present one is no longer needed
+   * @param inputs what each run is given
+   */
+  constructor(dnnl: Dnnl, regions: readonly Region[], from: number, inputs: Iterable<Cell> = []) {
     this.#dnnl = dnnl;
+    this.#fed = new Map([...inputs].map(({ region }) => [region, []]));
     const of = (home: Home) => regions.filter((region) => region.home === home && !region.over);
     this.#start = inRow([...of("kept"), ...of("only")], 0);
     this.#generation = inRow(of("now"), 0);
@@ -174,6 +181,7 @@ export class Memory {
 
   /** The elements of a tensor, in the order in which they lie, as they are in this run. */
   view({ dtype, precision, shape, region, start = 0 }: Cell): () => TypedArray {
+    this.#seen.add(region);
     const { array } = dtypes[precision === "bfloat16" ? "uint16" : dtype];
     const [even, odd] = this.#places(region).map(
       (offset) => new array(this.#buffer, this.#base + offset + start, sizeOf(shape)) as TypedArray,
@@ -183,11 +191,25 @@ export class Memory {
 
   /** The library's handle for a tensor. */
   handle(cell: Cell): Handle {
-    const places = this.#places(cell.region).map((place) => place + (cell.start ?? 0)) as [number, number];
+    const { region, start = 0 } = cell;
+    const places = this.#places(region).map((place) => place + start) as [number, number];
     const description = cell.description ?? this.#dnnl.describe(formOf(cell));
     const handle = this.#dnnl.memory(description, this.#address + places[this.#turn]);
     if (places[0] !== places[1]) this.#moving.push({ handle, places });
+    this.#fed.get(region)?.push({ handle, start });
     return handle;
+  }
+
+  /**
+   * Has the library read an input where these numbers are, until it is told of others, if nothing else looks at it.
+   * @returns whether it does
+   */
+  lend({ dtype, precision, region }: Cell, { buffer, byteOffset }: TypedArray): boolean {
+    const isAsItLies = dtype === "float32" && precision !== "bfloat16" && buffer instanceof ArrayBuffer;
+    if (!isAsItLies || buffer.byteLength === 0 || this.#seen.has(region)) return false;
+    const address = this.#dnnl.addressOf(buffer) + byteOffset;
+    for (const { handle, start } of this.#fed.get(region)!) this.#dnnl.place(handle, address + start);
+    return true;
   }
 
   /** What variables become is what they are; what they were is kept until the next turn. */

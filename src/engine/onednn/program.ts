@@ -72,7 +72,7 @@ export class NativeProgram {
       // In bfloat16 a convolution rounds what it takes.
       const arranged = precision === "float32" ? shortcutsByConvolution(tiled(plain)) : plain;
       const plan = new Plan(dnnl, arranged, rules, precision, new Set(irreversible));
-      const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs);
+      const memory = new Memory(dnnl, plan.regions, plan.prepared.length + plan.untilOutputs, plan.inputs.values());
       const [prepare, steps] = [plan.prepared, plan.steps].map((each) => each.map((step) => step.make(memory)));
       return { plan, memory, prepare: prepare!, steps: steps! };
     });
@@ -83,6 +83,8 @@ export class NativeProgram {
     this.#free = free;
     this.#pieces = piecesOf(this.plan);
     for (const { cell, tensor } of this.plan.constants) this.#set(cell, tensor);
+    // What a run gives back is looked at, even where it is one of its inputs.
+    for (const cell of this.plan.outputs.values()) this.#view(cell);
     if (previous) {
       this.write(previous);
       this.#memory.turn();
@@ -170,7 +172,10 @@ export class NativeProgram {
         if (done instanceof Promise) yield done;
       }
     this.#prepared = true;
-    for (const [name, cell] of this.plan.inputs) this.#set(cell, feeds.get(name)!);
+    for (const [name, cell] of this.plan.inputs) {
+      const fed = feeds.get(name)!;
+      if (!this.#memory.lend(cell, fed.data)) this.#set(cell, fed);
+    }
     this.#clock?.step(inputsStep);
     const { untilOutputs, outputs } = this.plan;
     yield* this.#make(0, untilOutputs);
