@@ -1,4 +1,5 @@
 /** Every branch of the rules of lowering is reached, and gives what the reference engine gives. */
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, test } from "vitest";
 import { buildCase } from "../../../test/check/build.ts";
 import { moving, type OpCase, row, still } from "../../../test/check/case.ts";
@@ -8,6 +9,8 @@ import { checkOp } from "../../../test/check/op.ts";
 import { type Graph, makeGraph, nodesOf } from "../../graph/graph.ts";
 import { type Attributes, apply } from "../../graph/op.ts";
 import { inputValue, parameterValue, stateValue, type Value } from "../../graph/value.ts";
+import { encode } from "../../onnx/encode.ts";
+import { ModelProtoSchema } from "../../onnx/generated/onnx_pb.ts";
 import { BatchNormalizationGradient, BatchNormalizationTraining } from "../../ops/batch-normalisation.ts";
 import { Conv, ConvInputGradient, ConvWeightGradient, conv, convInputGradient } from "../../ops/conv.ts";
 import { Expand } from "../../ops/core/broadcast.ts";
@@ -313,6 +316,18 @@ describe("maps in blocks that fill the cache", () => {
     const expected = await (await reference.compile(graph, new Map())).run(feeds);
     expectClose("y", found.get("y"), expected.get("y")!, { relative: 1e-5 });
   });
+});
+
+test("parts of a batch have their weights by the name that these have outside", () => {
+  const g = inputValue("g", { dtype: "float32", shape: [2, 132, 64, 64] });
+  const w = inputValue("w", { dtype: "float32", shape: [132, 1, 3, 3] });
+  const graph = makeGraph([g, w], { y: conv(g, w, undefined, depthwise(132, 2)) });
+  const nodes = fromBinary(ModelProtoSchema, encode(lower(graph, 16))).graph!.node;
+  const scan = nodes.find(({ opType }) => opType === "Scan")!;
+  const { input, node } = scan.attribute.find(({ name }) => name === "body")!.g!;
+  expect([scan.input.length, input.length]).toEqual([1, 1]);
+  const weights = node.find(({ opType }) => opType === "Conv")!.input[1]!;
+  expect(nodes.some(({ output }) => output.includes(weights))).toBe(true);
 });
 
 describe("a program in training", () => {
