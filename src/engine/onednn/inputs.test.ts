@@ -20,7 +20,7 @@ describe.skipIf(missing() !== undefined)("inputs", () => {
     ["in another shape too", (x, w) => ({ y: conv(x, w, undefined, {}), z: relu(reshape(x, [-1])) }), [true, true]],
     ["that are given back", (x, w) => ({ y: conv(x, w, undefined, {}), x }), [false, true]],
     ["that our loops go over", (x, w) => ({ y: conv(x, w, undefined, {}), z: sin(x) }), [false, true]],
-  ])("are read where they are: %s", async (_, build, isLent) => {
+  ])("are read where they are only where the library alone reads them, at once: %s", async (_, build, isLent) => {
     const x = inputValue("x", { dtype: "float32", shape });
     const w = inputValue("w", { dtype: "float32", shape: [4, 3, 3, 3] });
     const graph = makeGraph([x, w], build(x, w));

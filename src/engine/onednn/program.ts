@@ -174,7 +174,9 @@ export class NativeProgram {
     this.#prepared = true;
     for (const [name, cell] of this.plan.inputs) {
       const fed = feeds.get(name)!;
-      if (!this.#memory.lend(cell, fed.data)) this.#set(cell, fed);
+      // While a piece is awaited, the caller may do with the feed what he likes.
+      const isAtOnce = this.#pieces.length === 0;
+      if (!isAtOnce || !this.#memory.lend(cell, fed.data)) this.#set(cell, fed);
     }
     this.#clock?.step(inputsStep);
     const { untilOutputs, outputs } = this.plan;
