@@ -1,7 +1,12 @@
-/** Libraries of the system, called through koffi, an optional dependency. The browser's twin is native.browser.ts. */
+/**
+ * Libraries of the system, called through koffi, an optional dependency. The browser's twin is native.browser.ts. In a
+ * thread that is being ended, koffi aborts the process where it makes something for JavaScript; calls with numbers it
+ * makes even there.
+ */
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { NativeLibrary, Opened } from "./native-terms.ts";
+import { unbrokenCall } from "./worker.ts";
 
 type Koffi = typeof import("koffi");
 
@@ -23,10 +28,16 @@ const folders = (): readonly string[] => [
  * ends: unmapping a library whose threads live (OpenMP's do) ends the process.
  * @param environment variables that the libraries find where the user has not set them
  */
-export function openLibrary(
+export const openLibrary = (
   names: readonly string[],
   before: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},
+): Opened => unbrokenCall(() => opened(names, before, environment));
+
+function opened(
+  names: readonly string[],
+  before: readonly string[],
+  environment: Readonly<Record<string, string>>,
 ): Opened {
   let koffi: Koffi;
   try {
@@ -54,21 +65,15 @@ export function openLibrary(
     library: {
       name: path,
       function: (symbol, result, parameters) => {
-        const known = functions.get(symbol) ?? (library.func(symbol, result, [...parameters]) as never);
+        const known =
+          functions.get(symbol) ?? (unbrokenCall(() => library.func(symbol, result, [...parameters])) as never);
         functions.set(symbol, known);
         return known;
       },
-      has: (symbol) => {
-        try {
-          library.func(symbol, "void", []);
-          return true;
-        } catch {
-          return false;
-        }
-      },
-      bytesAt: (address, count) => koffi.view(BigInt(address), count).slice(0),
-      fileOf: (symbol) => fileOf(koffi, path, symbol),
-      addressOf: (buffer) => Number(koffi.address(buffer)),
+      has: (symbol) => unbrokenCall(() => has(library, symbol)),
+      bytesAt: (address, count) => unbrokenCall(() => koffi.view(BigInt(address), count).slice(0)),
+      fileOf: (symbol) => unbrokenCall(() => fileOf(koffi, path, symbol)),
+      addressOf: (buffer) => unbrokenCall(() => Number(koffi.address(buffer))),
     } satisfies NativeLibrary,
   };
 }
@@ -82,7 +87,10 @@ const hugePages = 14;
  * to give; the bytes that are used already stay where they are.
  */
 export function inLargePages(buffer: ArrayBuffer): void {
-  if (process.platform !== "linux") return;
+  if (process.platform === "linux") unbrokenCall(() => adviseLargePages(buffer));
+}
+
+function adviseLargePages(buffer: ArrayBuffer): void {
   const koffi = ffi();
   const address = Number(koffi.address(buffer));
   const from = Math.ceil(address / largePage) * largePage;
@@ -105,6 +113,15 @@ function set(koffi: Koffi, environment: Readonly<Record<string, string>>): () =>
   return () => {
     for (const name of names) unsetenv(name);
   };
+}
+
+function has(library: ReturnType<Koffi["load"]>, symbol: string): boolean {
+  try {
+    library.func(symbol, "void", []);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Loads a library, which then stays for good. @returns why it could not be, or nothing */

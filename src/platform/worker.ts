@@ -3,10 +3,10 @@ import { availableParallelism, totalmem } from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { answering, type Handlers, Peer } from "./calls.ts";
 
-/** What a worker does: nothing that has to be finished, something that has, or nothing any more as the process ends. */
-const [free, busy, ending] = [0, 1, 2];
+/** What a worker's state is as the process ends; before, how many works it has in hand that have to be finished. */
+const ending = -1;
 
-/** Of each worker, what it does. */
+/** Of each worker, its state. */
 const states = new Set<Int32Array>();
 
 /** The longest that the end of a process waits for a worker, in milliseconds. */
@@ -14,29 +14,53 @@ const longestWait = 10_000;
 
 process.on("exit", () => {
   for (const state of states)
-    while (Atomics.compareExchange(state, 0, free, ending) === busy)
-      if (Atomics.wait(state, 0, busy, longestWait) === "timed-out") break;
+    for (let works = 1; works > 0; ) {
+      works = Atomics.compareExchange(state, 0, 0, ending);
+      if (works > 0 && Atomics.wait(state, 0, works, longestWait) === "timed-out") break;
+    }
 });
 
-/** Inside a worker that was started here: what it does. */
-let own: Int32Array | undefined;
+/** Inside a worker that was started here: its state. */
+const own: Int32Array | undefined = workerData?.striateState;
 
-/** Work that aborts the process where its thread is ended halfway: one piece at a time, which the process's end waits for. */
+/** Has the process's end wait, or where it has begun, waits for it. */
+function begin(state: Int32Array): void {
+  for (let works = Atomics.load(state, 0); ; works = Atomics.load(state, 0))
+    if (works === ending) Atomics.wait(state, 0, ending);
+    else if (Atomics.compareExchange(state, 0, works, works + 1) === works) return;
+}
+
+function finish(state: Int32Array): void {
+  Atomics.sub(state, 0, 1);
+  Atomics.notify(state, 0);
+}
+
+/** Work that aborts the process where its thread is ended halfway: the process's end waits for it. */
 export async function unbroken<Result>(work: () => Promise<Result>): Promise<Result> {
   if (!own) return work();
-  if (Atomics.compareExchange(own, 0, free, busy) === ending) await new Promise(() => {});
+  begin(own);
   try {
     return await work();
   } finally {
-    Atomics.store(own, 0, free);
-    Atomics.notify(own, 0);
+    finish(own);
+  }
+}
+
+/** The same of work that is done when it returns. */
+export function unbrokenCall<Result>(work: () => Result): Result {
+  if (!own) return work();
+  begin(own);
+  try {
+    return work();
+  } finally {
+    finish(own);
   }
 }
 
 /** Starts the module at `url` in a thread of its own. An idle worker does not keep the process alive. */
 export function startWorker(url: URL): Peer {
   const state = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const options = { workerData: state };
+  const options = { workerData: { striateState: state } };
   const worker = url.pathname.endsWith(".ts")
     ? new Worker(fromSource(url), { ...options, eval: true })
     : new Worker(url, options);
@@ -66,7 +90,6 @@ const fromSource = (url: URL): string =>
 /** Inside a worker: answers the calls that come from the thread that started it. */
 export function serve(handlers: Handlers): void {
   const port = parentPort!;
-  own = workerData as Int32Array;
   port.on(
     "message",
     answering(handlers, (message, transfer) => port.postMessage(message, transfer)),

@@ -33,6 +33,9 @@ const short = () => runs(4, [8, 16, 64, 64]);
 /** Of seconds. */
 const long = () => runs(200, [8, 64, 112, 112]);
 
+/** After as many milliseconds as the second argument says. */
+const exitLater = () => setTimeout(() => process.exit(0), Number(process.argv[3]));
+
 const ways: Readonly<Record<string, () => Promise<void>>> = {
   "after its runs": async () => {
     const run = await short();
@@ -47,6 +50,16 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
     const run = await short();
     run().catch(() => {});
     setTimeout(() => process.exit(0), 3);
+  },
+  "by exit as oneDNN starts": async () => {
+    exitLater();
+    const run = await short();
+    for (;;) await run();
+  },
+  "by exit as ONNX Runtime starts": async () => {
+    exitLater();
+    const run = await pieces(64);
+    for (;;) await run();
   },
   "after pieces in ONNX Runtime": async () => {
     const run = await pieces(256);

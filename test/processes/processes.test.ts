@@ -42,8 +42,9 @@ describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  function ending(way: string): Promise<Ending> {
-    const child = spawn(process.execPath, [join(folder, "process.js"), way], { stdio: ["ignore", "pipe", "ignore"] });
+  function ending(way: string, ...given: readonly string[]): Promise<Ending> {
+    const program = [join(folder, "process.js"), way, ...given];
+    const child = spawn(process.execPath, program, { stdio: ["ignore", "pipe", "ignore"] });
     let interrupted = performance.now();
     child.stdout.once("data", () => {
       interrupted = performance.now();
@@ -79,6 +80,14 @@ describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
       ["by Ctrl-C during pieces", { code: null, signal: "SIGINT" }],
     ];
     await expectEndings(ways, 2);
+  }, 60_000);
+
+  test("ends by exit at any time, also as oneDNN or ONNX Runtime starts", async () => {
+    for (let milliseconds = 60; milliseconds <= 360; milliseconds += 6) {
+      const ways = ["by exit as oneDNN starts", "by exit as ONNX Runtime starts"];
+      const ends = await Promise.all(ways.map((way) => ending(way, String(milliseconds))));
+      for (const { code, signal } of ends) expect([milliseconds, code, signal]).toEqual([milliseconds, 0, null]);
+    }
   }, 60_000);
 
   test.each([

@@ -1,6 +1,6 @@
 /** ONNX Runtime in Node. The browser's twin is runtime.browser.ts. */
-import * as runtime from "onnxruntime-node";
+import { unbroken } from "../../platform/worker.ts";
+
+export const runtime = await unbroken(() => import("onnxruntime-node"));
 
 runtime.env.logLevel = "error";
-
-export { runtime };
