@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { engineOfEnvironment, engineVariable } from "../src/cli/engine.ts";
 import type { Engine } from "../src/engine/engine.ts";
 import { ort } from "../src/index.ts";
+import { distancePart } from "./distance.ts";
 import { type PartResult, runs } from "./measure.ts";
 import { memoryPart } from "./memory.ts";
 import { networks } from "./networks/catalog.ts";
@@ -34,6 +35,7 @@ const parts: Readonly<Record<string, (choice: Choice) => Promise<PartResult>>> =
   operators: ({ only, engine }) => operatorsPart(only, engine),
   networks: (choice) => networksPart(choice.networks, choice.works),
   memory: (choice) => memoryPart(choice.networks, choice.works),
+  distance: (choice) => distancePart(choice.networks, choice.works),
 };
 
 const isNetwork = (word: string): boolean => networks.some(({ name }) => name === word);
@@ -45,7 +47,8 @@ networks that are measured, in training and in prediction
 or in the one of --work.
 --only chooses the operators whose shape's name holds it.
 Training, prediction and operators run on the engine that ${engineVariable} of the environment names, ONNX Runtime (ort)
-unless it does; start on that or auto. Networks and memory compare engines, oneDNN first, whatever it says.`;
+unless it does; start on that or auto. Networks and memory compare engines, oneDNN first, whatever it says; distance is
+of oneDNN.`;
 
 async function chosen(): Promise<Choice | undefined> {
   try {
@@ -60,7 +63,7 @@ async function chosen(): Promise<Choice | undefined> {
     const names = new Set(
       positionals.length === 0
         ? Object.keys(parts)
-        : named.length > 0 && !rest.includes("memory")
+        : named.length > 0 && !rest.some((name) => name === "memory" || name === "distance")
           ? [...rest, "networks"]
           : rest,
     );

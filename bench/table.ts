@@ -41,7 +41,7 @@ export function formatPart({ title, unit, timings, tables = [], ratios, notes }:
       ? [columns([[`time a ${unit}`, "median", "fastest", "slowest"], ...timings.map(timingRow)])]
       : []),
     ...tables.map(columns),
-    columns([["speed of ours", "times", "target", ""], ...ratios.map(ratioRow)]),
+    ...(ratios.length > 0 ? [columns([["speed of ours", "times", "target", ""], ...ratios.map(ratioRow)])] : []),
     notes.map((note) => `- ${note}`).join("\n"),
   ].join("\n\n");
 }

@@ -2,35 +2,16 @@
  * What runs a network in a process of its own, as PyTorch's does: the first line on standard input is the setting, each
  * other one how many steps to make. What it answers holds how much memory the process has taken at most since its start.
  */
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import * as onnxruntime from "onnxruntime-node";
-import {
-  add,
-  constant,
-  crossEntropy,
-  inputValue,
-  load,
-  makeGraph,
-  onednn,
-  ort,
-  scalar,
-  sgd,
-  step,
-  Tensor,
-  training,
-  withLoss,
-} from "../../src/index.ts";
+import { add, constant, inputValue, makeGraph, onednn, ort, scalar, Tensor } from "../../src/index.ts";
 import { coreCount } from "../../src/platform/worker.ts";
 import { timed, timedAhead } from "../measure.ts";
-import type { Exported, Network } from "./catalog.ts";
+import { imagesOf, opened, type Sample } from "./program.ts";
 
-export interface Setting extends Exported, Pick<Network, "input" | "classes" | "batch" | "target"> {
+export interface Setting extends Sample {
   readonly side: "onednn" | "ort" | "bare";
-  readonly work: "training" | "prediction";
   readonly precision: "float32" | "bfloat16";
-  readonly learningRate: number;
-  readonly momentum: number;
 }
 
 export interface Answer {
@@ -48,41 +29,10 @@ const engines = { onednn, ort };
 
 const peak = (): number => process.resourceUsage().maxRSS * 1024;
 
-function imagesOf({ imagesFile, batch, input }: Setting): Tensor {
-  const bytes = readFileSync(imagesFile);
-  const shape = [batch, ...input];
-  return new Tensor(
-    "float32",
-    shape,
-    new Float32Array(
-      bytes.buffer,
-      bytes.byteOffset,
-      shape.reduce((a, b) => a * b),
-    ),
-  );
-}
-
-function labelsOf({ batch, target, classes }: Setting): Tensor {
-  const shape = [batch, ...target];
-  const labels = BigInt64Array.from({ length: shape.reduce((a, b) => a * b) }, (_, index) => BigInt(index % classes));
-  return new Tensor("int64", shape, labels);
-}
-
-async function trains(setting: Setting, side: "onednn" | "ort"): Promise<Stepper> {
-  const model = await load(setting.file);
-  const { graph, state } = step(withLoss(training(model.graph), crossEntropy), sgd({ momentum: setting.momentum }));
-  const program = await engines[side].compile(graph, new Map([...model.variables, ...state]), {
-    dimensions: { batch: setting.batch },
-    finite: ["loss"],
-    irreversible: [...state.keys()],
-    threads: coreCount(),
-    precision: setting.precision,
-  });
-  const feeds = {
-    image: imagesOf(setting),
-    target: labelsOf(setting),
-    learningRate: scalar(setting.learningRate),
-  };
+async function ours(setting: Setting, side: "onednn" | "ort"): Promise<Stepper> {
+  const { program, feeds } = await opened(setting, engines[side], { precision: setting.precision });
+  if (setting.work === "prediction")
+    return async (steps) => ({ seconds: await timed(steps, () => program.run(feeds)), loss: Number.NaN });
   return async (steps) => {
     let loss = Number.NaN;
     const seconds = await timedAhead(
@@ -94,17 +44,6 @@ async function trains(setting: Setting, side: "onednn" | "ort"): Promise<Stepper
     );
     return { seconds, loss };
   };
-}
-
-async function predicts(setting: Setting, side: "onednn" | "ort"): Promise<Stepper> {
-  const { graph, variables } = await load(setting.file);
-  const program = await engines[side].compile(graph, variables, {
-    dimensions: { batch: setting.batch },
-    threads: coreCount(),
-    precision: setting.precision,
-  });
-  const image = imagesOf(setting);
-  return async (steps) => ({ seconds: await timed(steps, () => program.run({ image })), loss: Number.NaN });
 }
 
 /** onnxruntime-node itself, on the very file. */
@@ -131,14 +70,10 @@ const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setting: Setting = JSON.parse((await lines.next()).value);
-const { side, work } = setting;
+const { side } = setting;
 if (side !== "bare") await start(side);
 const before = peak();
-const run = await (side === "bare"
-  ? bare(setting)
-  : work === "training"
-    ? trains(setting, side)
-    : predicts(setting, side));
+const run = await (side === "bare" ? bare(setting) : ours(setting, side));
 say({});
 for await (const line of lines) say({ ...(await run(Number(line))), bytes: peak() - before } satisfies Answer);
 for (const engine of [onednn, ort]) await engine.close();

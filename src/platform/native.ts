@@ -26,26 +26,17 @@ const folders = (): readonly string[] => [
 /**
  * Opens the first of these libraries that there is; those of `before` are loaded first. All stay loaded until the process
  * ends: unmapping a library whose threads live (OpenMP's do) ends the process.
- * @param environment variables that the libraries find where the user has not set them
  */
-export const openLibrary = (
-  names: readonly string[],
-  before: readonly string[] = [],
-  environment: Readonly<Record<string, string>> = {},
-): Opened => unbrokenCall(() => opened(names, before, environment));
+export const openLibrary = (names: readonly string[], before: readonly string[] = []): Opened =>
+  unbrokenCall(() => opened(names, before));
 
-function opened(
-  names: readonly string[],
-  before: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): Opened {
+function opened(names: readonly string[], before: readonly string[]): Opened {
   let koffi: Koffi;
   try {
     koffi = ffi();
   } catch {
     return { missing: "no package koffi", mend: "Install it: npm install koffi" };
   }
-  const unset = set(koffi, environment);
   for (const name of before) pin(koffi, name);
   const own = names.filter((name) => name.endsWith(".dylib") === (process.platform === "darwin"));
   const broken: string[] = [];
@@ -54,7 +45,6 @@ function opened(
     if (failure !== undefined && !/no such file|not found/i.test(failure)) broken.push(failure);
     return failure === undefined;
   });
-  unset();
   if (path === undefined) {
     const why = broken.length > 0 ? ` that loads (${broken.join("; ")})` : "";
     return { missing: `no library named ${own.join(", ")}${why}` };
@@ -97,22 +87,6 @@ function adviseLargePages(buffer: ArrayBuffer): void {
   const bytes = Math.floor((address + buffer.byteLength - from) / largePage) * largePage;
   if (bytes <= 0) return;
   koffi.load(null).func("madvise", "int", ["uintptr_t", "size_t", "int"])(from, bytes, hugePages);
-}
-
-/**
- * Sets variables of the environment that are not set, for what libraries read while they are loaded.
- * @returns what takes them back: programs that this one starts are to find them as they were
- */
-function set(koffi: Koffi, environment: Readonly<Record<string, string>>): () => void {
-  const names = Object.keys(environment).filter((name) => process.env[name] === undefined);
-  if (names.length === 0 || process.platform === "win32") return () => {};
-  const own = koffi.load(null);
-  const setenv = own.func("setenv", "int", ["str", "str", "int"]);
-  const unsetenv = own.func("unsetenv", "int", ["str"]);
-  for (const name of names) setenv(name, environment[name]!, 0);
-  return () => {
-    for (const name of names) unsetenv(name);
-  };
 }
 
 function has(library: ReturnType<Koffi["load"]>, symbol: string): boolean {

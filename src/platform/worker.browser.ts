@@ -23,6 +23,7 @@ export function serve(handlers: Handlers): void {
 
 /** A page does not wait for its threads as it ends, nor do they take it down. */
 export const unbroken = <Result>(work: () => Promise<Result>): Promise<Result> => work();
+export const unbrokenCall = <Result>(work: () => Result): Result => work();
 
 /** Threads of WebAssembly need shared memory, which a page has only when it is cross-origin isolated. */
 export const coreCount = (): number => (globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1);

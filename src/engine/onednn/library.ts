@@ -18,12 +18,6 @@ export const libraryNames = [
 ];
 const threading = ["libgomp.so.1"];
 
-/**
- * How often OpenMP's threads look for work before they sleep: by default so often that, where other programs want the
- * cores, a step takes several times as long.
- */
-const waiting = { GOMP_SPINCOUNT: "10000" };
-
 /** Functions of version 3 alone. */
 const isThree = "dnnl_memory_desc_create_with_strides";
 
@@ -36,7 +30,7 @@ let opened: { readonly library: NativeLibrary; readonly dnnl: Dnnl } | undefined
 /** What is missing for oneDNN to run, with how to get it, or nothing. */
 export function missing(): Pick<Complaint, "found" | "mend"> | undefined {
   if (opened) return undefined;
-  const found = openLibrary(libraryNames, threading, waiting);
+  const found = openLibrary(libraryNames, threading);
   if (found.missing !== undefined) return { found: found.missing, mend: found.mend ?? howToInstall };
   const { library } = found;
   opened = { library, dnnl: library.has(isThree) ? new Dnnl3(library) : new Dnnl2(library) };

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, test } from "vitest";
 import { makeGraph } from "../../graph/graph.ts";
 import { apply } from "../../graph/op.ts";
@@ -97,11 +96,6 @@ describe.skipIf(missing() !== undefined)("oneDNN", () => {
     );
     for (let run = 0; run < 3; run++)
       for (const each of [small!, large!]) expect(new Set(await each())).toEqual(new Set([27]));
-  });
-
-  test("programs that this one starts find no variables of its own in their environment", () => {
-    dnnl();
-    expect(spawnSync("env", { encoding: "utf8" }).stdout).not.toContain("GOMP_SPINCOUNT");
   });
 
   test("what only constants decide is computed once, and a variable's next value where it is looked for", () => {
