@@ -84,10 +84,14 @@ if (!choice) {
     `${machine}\nMedians of ${runs} interleaved runs, each the median of its steps. Speed is their time / ours: above 1, ours is faster.\nTraining, prediction and operators run on ${choice.engine.name}.\n`,
   );
   const results: Record<string, PartResult> = {};
-  for (const name of choice.names) {
-    results[name] = await parts[name]!(choice);
-    process.stdout.write(`\n${formatPart(results[name])}\n`);
-  }
+  for (const name of choice.names)
+    try {
+      results[name] = await parts[name]!(choice);
+      process.stdout.write(`\n${formatPart(results[name])}\n`);
+    } catch (error) {
+      process.stdout.write(`\n${name}: not measured. ${(error as Error).message}\n`);
+      process.exitCode = 1;
+    }
   if (choice.file) await writeFile(choice.file, `${JSON.stringify({ machine, parts: results }, undefined, 2)}\n`);
   await choice.engine.close();
 }
