@@ -4,18 +4,18 @@ import { mostRuns, type RunTime } from "../src/engine/profile.ts";
 import { inputValue, makeGraph, matmul, onednn, Random, Tensor } from "../src/index.ts";
 import { coreCount } from "../src/platform/worker.ts";
 import { type PartResult, timed } from "./measure.ts";
-import { exported, type Network, networks, predicted } from "./networks/catalog.ts";
+import { exported, learningRate, momentum, type Task, tasksOf, type Work } from "./networks/catalog.ts";
 import { opened } from "./networks/program.ts";
-import type { Work } from "./networks.ts";
 import { milliseconds, significant } from "./table.ts";
 
 interface Distance {
   /** Of the shortest run, in seconds. */
   readonly shortest: number;
-  /** From call to result, of the run where that took the shortest. */
+  /** From call to result, at the shortest, in seconds. */
   readonly call: number;
-  /** Of each step's shortest time. */
+  /** Of each primitive's shortest time, in seconds. */
   readonly sum: number;
+  /** Two for each multiply-accumulate. */
   readonly operations: number;
   /** Parts of the sum by what computes. */
   readonly shares: readonly number[];
@@ -64,8 +64,8 @@ async function peak(): Promise<number> {
   return operations / sum;
 }
 
-async function row(network: Network, work: Work, batch: number, most: number): Promise<string[]> {
-  const sample = { ...network, ...exported(network), batch, work, learningRate: 0.001, momentum: 0.9 };
+async function row({ network, work, batch }: Task, most: number): Promise<string[]> {
+  const sample = { ...network, ...exported(network), batch, work, learningRate, momentum };
   const { program, feeds } = await opened(sample, onednn, { profile: true });
   const { shortest, call, sum, operations, shares } = await distance(program, feeds);
   await program.dispose();
@@ -83,12 +83,10 @@ async function row(network: Network, work: Work, batch: number, most: number): P
 export async function distancePart(names: readonly string[], works: readonly Work[]): Promise<PartResult> {
   const most = await peak();
   const rows: string[][] = [];
-  for (const network of networks.filter(({ name }) => names.length === 0 || names.includes(name)))
-    for (const work of works)
-      for (const batch of work === "training" ? [network.batch] : predicted) {
-        process.stderr.write(`${network.title}, ${work}, batch ${batch}\n`);
-        rows.push(await row(network, work, batch, most));
-      }
+  for (const task of tasksOf(names, works)) {
+    process.stderr.write(`${task.network.title}, ${task.work}, batch ${task.batch}\n`);
+    rows.push(await row(task, most));
+  }
   await onednn.close();
   const titles = ["sum of primitives", "shortest step", "shortest call", "GFLOP", "GFLOP/s", "of the peak"];
   return {

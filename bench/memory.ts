@@ -10,8 +10,7 @@ import { bind } from "../src/graph/rewrite.ts";
 import { crossEntropy, load, sgd, step, type Tensor, training, withLoss } from "../src/index.ts";
 import { coreCount } from "../src/platform/worker.ts";
 import type { PartResult } from "./measure.ts";
-import { exported, type Network, networks, predicted } from "./networks/catalog.ts";
-import type { Work } from "./networks.ts";
+import { exported, momentum, type Network, tasksOf, type Work } from "./networks/catalog.ts";
 import { pythonCommand, pythonEnvironment } from "./python.ts";
 import { significant } from "./table.ts";
 
@@ -34,7 +33,7 @@ async function ours(network: Network, work: Work, batch: number): Promise<{ take
   const { graph } = await load(exported(network).file);
   const whole =
     work === "training"
-      ? step(withLoss(training(graph), crossEntropy), sgd({ momentum: 0.9 }))
+      ? step(withLoss(training(graph), crossEntropy), sgd({ momentum }))
       : { graph, state: new Map<string, Tensor>() };
   const irreversible = [...whole.state.keys()];
   const program = new NativeProgram(dnnl(), lower(bind(whole.graph, { batch })), new Map(), { irreversible });
@@ -60,17 +59,13 @@ const megabytes = (bytes: number | undefined): string =>
 /** @param names of the networks to measure, all unless given; @param works what to measure of each */
 export async function memoryPart(names: readonly string[], works: readonly Work[]): Promise<PartResult> {
   const rows: string[][] = [];
-  for (const network of networks.filter(({ name }) => names.length === 0 || names.includes(name)))
-    for (const work of works)
-      for (const batch of work === "training" ? [network.batch] : predicted) {
-        const { taken, least } = await ours(network, work, batch);
-        const theirs = layouts.map((layout) => torch(network, work, batch, layout));
-        const better = Math.min(...theirs.flatMap((bytes) => bytes ?? []));
-        const verdict = Number.isFinite(better)
-          ? [significant(taken / better), taken > better ? "more" : "no more"]
-          : [];
-        rows.push([network.title, work, String(batch), ...[taken, least, ...theirs].map(megabytes), ...verdict]);
-      }
+  for (const { network, work, batch } of tasksOf(names, works)) {
+    const { taken, least } = await ours(network, work, batch);
+    const theirs = layouts.map((layout) => torch(network, work, batch, layout));
+    const better = Math.min(...theirs.flatMap((bytes) => bytes ?? []));
+    const verdict = Number.isFinite(better) ? [significant(taken / better), taken > better ? "more" : "no more"] : [];
+    rows.push([network.title, work, String(batch), ...[taken, least, ...theirs].map(megabytes), ...verdict]);
+  }
   const heading = ["MB", "work", "batch", "our program", "least", ...titles, "ours / the better", "verdict"];
   return {
     title: "Memory of whole networks",

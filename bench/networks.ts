@@ -16,14 +16,19 @@ import {
   ratioOf,
   type Timing,
 } from "./measure.ts";
-import { type Exported, exported, type Network, networks, predicted } from "./networks/catalog.ts";
+import {
+  type Task as Chosen,
+  type Exported,
+  exported,
+  learningRate,
+  momentum,
+  tasksOf,
+  type Work,
+} from "./networks/catalog.ts";
 import type { Answer, Setting } from "./networks/served.ts";
 import { startPython } from "./python.ts";
 import { type Server, startServer } from "./server.ts";
 import { milliseconds, significant } from "./table.ts";
-
-const learningRate = 0.001;
-const momentum = 0.9;
 
 /** Ours of one name against the faster of others, and what the geometric mean and the slowest of all have to reach. */
 interface Comparison {
@@ -53,9 +58,8 @@ const comparisons = {
     { title: `float32 against ${bare}`, ours, theirs: [bare], mean: 1.3, least: 1 },
     { title: `bfloat16 against ${bare}`, ours: oursHalf, theirs: [bare], mean: 4 },
   ],
-} as const satisfies Record<string, readonly Comparison[]>;
+} as const satisfies Record<Work, readonly Comparison[]>;
 
-export type Work = keyof typeof comparisons;
 export const isWork = (word: string): word is Work => Object.hasOwn(comparisons, word);
 export const works = Object.keys(comparisons).filter(isWork);
 
@@ -106,17 +110,15 @@ async function torch(
   return runner(name, python);
 }
 
-/** A network, and how many images are computed at once. */
-interface Task {
-  readonly network: Network;
+interface Task extends Chosen {
   readonly files: Exported;
-  readonly batch: number;
 }
 
 const isSmall = ({ network }: Task): boolean => network.batch === 128;
 
 /** All that do a piece of work; in bfloat16 too where `half`. */
-function* contenders(task: Task, work: Work, half: boolean): Generator<Promise<Runner>> {
+function* contenders(task: Task, half: boolean): Generator<Promise<Runner>> {
+  const { work } = task;
   yield served(ours, task, { side: "onednn", work, precision: "float32" });
   if (half) yield served(oursHalf, task, { side: "onednn", work, precision: "bfloat16" });
   if (work === "prediction") {
@@ -140,10 +142,10 @@ interface Measured {
 
 const agreementSteps = 3;
 
-async function measured(task: Task, work: Work, half: boolean): Promise<Measured> {
+async function measured(task: Task, half: boolean): Promise<Measured> {
   const runners: Runner[] = [];
   try {
-    for (const starting of contenders(task, work, half)) runners.push(await starting);
+    for (const starting of contenders(task, half)) runners.push(await starting);
     for (const each of runners) await each.run(agreementSteps);
     const losses = runners.filter(({ name }) => name !== oursHalf && name !== torchHalf).map((each) => each.loss());
     const timings = await interleaved(runners);
@@ -216,21 +218,19 @@ function ratiosOf(work: Work, all: readonly Measured[]): Ratio[] {
 
 /** @param names of the networks to measure, all unless given; @param chosenWorks what to measure of each */
 export async function networksPart(names: readonly string[], chosenWorks: readonly Work[]): Promise<PartResult> {
-  const chosen = networks.filter(({ name }) => names.length === 0 || names.includes(name));
   const all: Record<Work, Measured[]> = { training: [], prediction: [] };
   const half = (await onednn.about()).auto === "bfloat16";
   await onednn.close();
   const notes = new Set<string>();
-  for (const network of chosen)
-    for (const work of chosenWorks)
-      for (const batch of work === "training" ? [network.batch] : predicted) {
-        process.stderr.write(`${network.title}, ${work}, batch ${batch}\n`);
-        try {
-          all[work].push(await measured({ network, files: exported(network), batch }, work, half));
-        } catch (error) {
-          notes.add(`Not measured: ${network.title}, ${work}. ${(error as Error).message}`);
-        }
-      }
+  for (const task of tasksOf(names, chosenWorks)) {
+    const { network, work, batch } = task;
+    process.stderr.write(`${network.title}, ${work}, batch ${batch}\n`);
+    try {
+      all[work].push(await measured({ ...task, files: exported(network) }, half));
+    } catch (error) {
+      notes.add(`Not measured: ${network.title}, ${work}. ${(error as Error).message}`);
+    }
+  }
   const spread = Math.max(0, ...all.training.map((each) => each.spread));
   return {
     title: "Networks, training steps (SGD with momentum, cross-entropy) and prediction",

@@ -35,6 +35,28 @@ export const networks: readonly Network[] = [
 /** The batches in which networks predict. */
 export const predicted = [1, 8] as const;
 
+export type Work = "training" | "prediction";
+
+/** Of training steps, which are of SGD. */
+export const [learningRate, momentum] = [0.001, 0.9];
+
+/** A network, and how many images are computed at once. */
+export interface Task {
+  readonly network: Network;
+  readonly work: Work;
+  readonly batch: number;
+}
+
+/** @param names of networks, all unless given */
+export const tasksOf = (names: readonly string[], works: readonly Work[]): Task[] =>
+  networks
+    .filter(({ name }) => names.length === 0 || names.includes(name))
+    .flatMap((network) =>
+      works.flatMap((work) =>
+        (work === "training" ? [network.batch] : predicted).map((batch) => ({ network, work, batch })),
+      ),
+    );
+
 /** A network's ONNX file, and images for the largest of its batches as plain float32. */
 export interface Exported {
   readonly file: string;

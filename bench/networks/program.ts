@@ -4,10 +4,10 @@ import type { CompileOptions, Engine, Program } from "../../src/engine/engine.ts
 import { crossEntropy, load, scalar, sgd, step, Tensor, training, withLoss } from "../../src/index.ts";
 import { coreCount } from "../../src/platform/worker.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
-import type { Exported, Network } from "./catalog.ts";
+import type { Exported, Network, Work } from "./catalog.ts";
 
 export interface Sample extends Exported, Pick<Network, "input" | "classes" | "batch" | "target"> {
-  readonly work: "training" | "prediction";
+  readonly work: Work;
   readonly learningRate: number;
   readonly momentum: number;
 }
