@@ -3,11 +3,11 @@ import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
-import { broadcastStrides, formatShape, offsets, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { broadcastStrides, formatShape, offsets, type Shape, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { broadcastShapes, broadcastTensorShapes, sumTo } from "./core/broadcast.ts";
 import { add, mul } from "./core/elementwise.ts";
-import { transpose } from "./core/shape.ts";
+import { reshape, transpose } from "./core/shape.ts";
 import { product } from "./product.ts";
 
 function checkTypes(subject: string, a: Value, b: Value): void {
@@ -37,15 +37,16 @@ export const MatMul = defineOp<Record<never, never>>({
     return [{ dtype: a!.dtype, shape: [...batch, left.at(-2)!, right.at(-1)!] }];
   },
   evaluate: ([a, b]) => {
-    const batch = broadcastTensorShapes([a!.shape.slice(0, -2), b!.shape.slice(0, -2)], "MatMul");
-    const [rows, inner, columns] = [a!.shape.at(-2)!, a!.shape.at(-1)!, b!.shape.at(-1)!];
-    const shape = [...batch, rows, columns];
+    const [inner, columns] = [a!.shape.at(-1)!, b!.shape.at(-1)!];
+    // By one matrix the rows of all matrices are as those of one.
+    const lead = b!.shape.length === 2 ? [] : a!.shape.slice(0, -2);
+    const rows = sizeOf(a!.shape.slice(lead.length, -1));
+    const batch = broadcastTensorShapes([lead, b!.shape.slice(0, -2)], "MatMul");
+    const shape = [...(lead.length === 0 ? a!.shape.slice(0, -2) : []), ...batch, a!.shape.at(-2)!, columns];
     const data = allocate(a!.dtype, sizeOf(shape)) as Float64Array<ArrayBuffer>;
-    const leadingOffsets = (of: Tensor) => {
-      const lead = [...of.shape.slice(0, -2)];
-      return offsets(batch, broadcastStrides(lead, batch)).map((each) => each * of.shape.at(-2)! * of.shape.at(-1)!);
-    };
-    const [leftAt, rightAt] = [leadingOffsets(a!), leadingOffsets(b!)];
+    const leadingOffsets = (of: Tensor, own: Shape) =>
+      offsets(batch, broadcastStrides(own, batch)).map((each) => each * of.shape.at(-2)! * of.shape.at(-1)!);
+    const [leftAt, rightAt] = [leadingOffsets(a!, lead), leadingOffsets(b!, b!.shape.slice(0, -2))];
     leftAt.forEach((at, matrix) => {
       const left = { numbers: a!.numbers, at, strides: [inner, 1] } as const;
       const right = { numbers: b!.numbers, at: rightAt[matrix]!, strides: [columns, 1] } as const;
@@ -55,10 +56,20 @@ export const MatMul = defineOp<Record<never, never>>({
   },
   gradient: (node, [g]) => {
     const [a, b] = node.inputs as [Value, Value];
-    return g ? [sumTo(matmul(g, swapLast(b)), a), sumTo(matmul(swapLast(a), g), b)] : [];
+    if (!g) return [];
+    // One matrix for all: its gradient is one product over all rows, not the sum of one for each matrix of the other.
+    const forB = isShared(a, b) ? matmul(swapLast(rowsOf(a)), rowsOf(g)) : sumTo(matmul(swapLast(a), g), b);
+    return [sumTo(matmul(g, swapLast(b)), a), forB];
   },
   macs: ({ inputs, outputs }) => sizeOf(outputs[0]!) * inputs[0]!.at(-1)!,
 });
+
+/** Whether b is one matrix for several of a, whose rows are then as those of one. */
+const isShared = (a: Value, b: Value): boolean =>
+  b.shape.length === 2 && a.shape.length > 2 && b.shape.every((length) => typeof length === "number");
+
+/** All rows of all matrices. */
+const rowsOf = (x: Value): Value => reshape(x, [-1, x.shape.at(-1) as number]);
 
 const swapLast = (x: Value): Value => {
   const axes = x.shape.map((_, axis) => axis);

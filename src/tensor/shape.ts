@@ -36,12 +36,13 @@ export function normaliseAxis(axis: number, rank: number, subject: string): numb
  */
 export function offsets(shape: Shape, strides: readonly number[], start = 0): Int32Array {
   const result = new Int32Array(sizeOf(shape));
-  if (result.length === 0) return result;
+  const last = shape.length - 1;
+  const [length, stride] = [shape[last] ?? 1, strides[last] ?? 0];
   const index = new Array<number>(shape.length).fill(0);
   let offset = start;
-  for (let position = 0; position < result.length; position++) {
-    result[position] = offset;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
+  for (let row = 0; row < result.length; row += length) {
+    for (let place = 0; place < length; place++) result[row + place] = offset + place * stride;
+    for (let axis = last - 1; axis >= 0; axis--) {
       offset += strides[axis]!;
       if (++index[axis]! < shape[axis]!) break;
       offset -= strides[axis]! * shape[axis]!;
