@@ -1,6 +1,6 @@
 /** The reference engine: every operator's own `evaluate`, in float64, one node after the other. Slow, plain, the oracle. */
 import { StriateError } from "../errors.ts";
-import { type Graph, nodesOf } from "../graph/graph.ts";
+import { type Graph, nodesOf, usesOf } from "../graph/graph.ts";
 import { bind } from "../graph/rewrite.ts";
 import type { NamedSource, Value } from "../graph/value.ts";
 import { isFloat } from "../tensor/dtype.ts";
@@ -30,7 +30,7 @@ const widen = (tensor: Tensor): Tensor => (isFloat(tensor.dtype) ? tensor.cast("
 
 /**
  * The outputs and the next variables of a graph for given inputs and variables, by every operator's `evaluate`.
- * Floats are float64 throughout, whatever type the graph says.
+ * Floats are float64 throughout, whatever type the graph says. What nothing takes any more is let go.
  * @param clock takes the time of every node
  */
 export function evaluateGraph(
@@ -39,6 +39,7 @@ export function evaluateGraph(
   clock?: Clock,
 ): { outputs: Map<string, Tensor>; updates: Map<string, Tensor> } {
   const known = new Map<Value, Tensor>();
+  const uses = usesOf(graph);
   const tensorOf = (value: Value): Tensor => {
     const computed = known.get(value);
     if (computed) return computed;
@@ -57,7 +58,7 @@ export function evaluateGraph(
       node.attributes,
     );
     node.outputs.forEach((output, index) => {
-      if (results[index]) known.set(output, results[index]);
+      if (results[index] && uses.has(output)) known.set(output, results[index]);
     });
     clock?.step(
       kindOf(node, {
@@ -65,6 +66,11 @@ export function evaluateGraph(
         outputs: results.map(({ shape }) => shape),
       }),
     );
+    for (const input of node.inputs) {
+      if (!input) continue;
+      uses.set(input, uses.get(input)! - 1);
+      if (uses.get(input) === 0) known.delete(input);
+    }
   }
   return {
     outputs: new Map([...graph.outputs].map(([name, value]) => [name, tensorOf(value)])),
