@@ -55,7 +55,7 @@ const fewChannels = 4 * blockLength;
 const many = 256;
 
 /** The part of the bytes of convolutions' weights that transformed ones may take beside them. */
-const lastingPart = 1 / 4;
+const lastingPart = 0.12;
 
 /** The part of weights and largest maps that a scratchpad may take beside these maps, and what it may always. */
 const passingPart = 1 / 3;
