@@ -32,6 +32,10 @@ export const withRunOptions = (command: Command): Command =>
     .option("--profile <file>", "say where time goes, and write a trace for chrome://tracing")
     .option("--verbose", "say which operators ran elsewhere than in the engine's own kernels");
 
+/** Whether neither the options nor the environment ask for one engine, or for a precision. */
+export const isAutomatic = ({ engine, precision }: RunOptions): boolean =>
+  (engine ?? (process.env[engineVariable] || "auto")) === "auto" && precision === undefined;
+
 /** The engine that the environment names, or else the fastest; where that is missing, people are told once. */
 export async function engineOfEnvironment(): Promise<Engine> {
   const name = process.env[engineVariable] || "auto";

@@ -8,7 +8,8 @@ import { relu } from "../../src/nn/activations.ts";
 import { conv2d } from "../../src/nn/convolution.ts";
 import { flatten, linear } from "../../src/nn/linear.ts";
 import { batchNorm } from "../../src/nn/normalisation.ts";
-import { sequential } from "../../src/nn/scope.ts";
+import { type Layer, sequential } from "../../src/nn/scope.ts";
+import { add, sub } from "../../src/ops/core/elementwise.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { encodeSafetensors } from "../../src/tensor/safetensors.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
@@ -26,6 +27,24 @@ const model = Model.build(
   }),
   { name: "small", input: [1, 4, 4], seed: 1 },
 );
+
+/** Single precision loses what is smaller than a millionth or so. */
+const rounded: Layer = (x) => sub(add(x, 64), 64);
+
+/** A network whose first channel is nearly 0 everywhere: above it in float64, not in single precision. */
+const near = (() => {
+  const layers = { conv: conv2d({ channels: 2, kernel: 1 }), rounded, act: relu(), flat: flatten() };
+  const built = Model.build(sequential({ ...layers, fc: linear({ features: 3 }) }), {
+    name: "near",
+    input: [1, 4, 4],
+    seed: 1,
+  });
+  const small = [
+    ["conv.weight", tensor([1e-9, 1], [2, 1, 1, 1])],
+    ["conv.bias", tensor([1e-8, 0.1], [2])],
+  ] as const;
+  return built.with({ variables: new Map([...built.variables, ...small]) });
+})();
 
 const missing = "grad.a.layer.whose.name.is.as.long.as.names.in.large.networks.are.and.longer.weight";
 const random = new Random(5);
@@ -45,6 +64,9 @@ beforeAll(async () => {
   const single = [...numbers].map(([name, each]) => [name, each.cast("float32")] as const);
   write("right.safetensors", [...Object.entries(given), ...single]);
   const off = single.map(([name, each]) => [name, name === "grad.conv.weight" ? twice(each) : each] as const);
+  await near.save(join(folder, "near.onnx"));
+  const exact = await answersOf(near, new Map(Object.entries(given)), { engine: "reference" });
+  write("near.safetensors", [...Object.entries(given), ...exact.numbers]);
   write("wrong.safetensors", [...Object.entries(given), ...off, [missing, image]]);
 });
 
@@ -102,6 +124,19 @@ describe("verify", () => {
     expect(code).toBe(1);
     const { json } = await striate(...words, "--json");
     expect(json).toMatchObject({ compared: 17, flipped: {}, explained: [] });
+  });
+
+  test("decides in float64 where rounding may have made gradients miss and no engine was asked for", async () => {
+    const words = ["verify", "near.onnx", "near.safetensors"];
+    const { code, stdout, stderr } = await striate(...words);
+    expect(stdout).toContain("12 tensors compared on reference, 0 failed");
+    expect(stderr).toMatch(
+      /On (ort|onednn), in float32, \d+ of 12 tensors are over what is allowed, all of them\s+gradients/,
+    );
+    expect(code).toBe(0);
+    const asked = await striate(...words, "--engine", "ort", "--json");
+    expect(asked.json).toMatchObject({ engine: "ort", failed: expect.arrayContaining(["grad.conv.bias"]) });
+    expect([asked.code, asked.stderr]).toEqual([1, ""]);
   });
 
   test("refuses a file that holds no recorded numbers", async () => {
