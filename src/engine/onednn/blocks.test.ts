@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { nodesOf } from "../../graph/graph.ts";
 import { attributesOf } from "../../graph/op.ts";
 import { bind } from "../../graph/rewrite.ts";
@@ -15,20 +15,22 @@ import { sgd } from "../../nn/optimisers.ts";
 import { averagePool2d, globalAveragePool, maxPool2d } from "../../nn/pooling.ts";
 import { sequential } from "../../nn/scope.ts";
 import { step, withLoss } from "../../nn/step.ts";
-import { Conv } from "../../ops/conv.ts";
+import { Conv, ConvWeightGradient } from "../../ops/conv.ts";
 import { Random } from "../../tensor/random.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { scalar, Tensor } from "../../tensor/tensor.ts";
 import { reference } from "../reference.ts";
 import { isQuickInBlocks } from "./blocks.ts";
-import { missing } from "./library.ts";
+import { dnnl, missing } from "./library.ts";
+import { lower } from "./lower.ts";
 import { onednn } from "./onednn.ts";
+import { NativeProgram } from "./program.ts";
 import { isForWinograd } from "./winograd.ts";
 
 const block = (channels: number) =>
   sequential({ conv: conv2d({ channels, kernel: 3, padding: 1, bias: false }), norm: batchNorm(), relu: relu() });
 
-/** Convolutions of all the kinds that blocks meet: of three channels, of 24, which fill one and a half, 3x3, 1x1, depthwise. */
+/** Convolutions of all the kinds that blocks meet: of three channels, of 24, which fill one and a half, 3x3, 1x1, depthwise, in groups. */
 const network = sequential({
   first: conv2d({ channels: 32, kernel: 7, stride: 2, padding: 3, bias: false }),
   norm: batchNorm(),
@@ -53,10 +55,13 @@ const network = sequential({
       two: pointwiseConv({ channels: 24 }),
     }),
   }),
+  oddGroups: residual({ body: conv2d({ channels: 24, kernel: 3, groups: 3, padding: 1, bias: false }) }),
   oddRelu: relu(),
   oddExcitation: squeezeExcitation({ squeeze: 20, gate: hardSigmoid() }),
   oddSwish: hardSwish(),
   even: conv2d({ channels: 32, kernel: 3, stride: 2, padding: 1 }),
+  wide: residual({ body: depthwiseConv({ kernel: 5, padding: 2 }) }),
+  groups: residual({ body: conv2d({ channels: 32, kernel: 3, groups: 4, padding: 1, bias: false }) }),
   last: block(64),
   excitation: squeezeExcitation({ squeeze: 16 }),
   swish: hardSwish(),
@@ -110,6 +115,25 @@ describe.skipIf(missing() !== undefined)("maps in blocks of channels", () => {
       const worst = Math.max(...wanted.map((each, index) => Math.abs(each - found[index]!)));
       expect([name, worst / largest]).toEqual([name, expect.closeTo(0, 4)]);
     }
+  });
+
+  test("leave no convolution to the library's own reference: what blocks have no kernel for is channels-last", () => {
+    const library = dnnl();
+    const [forward, input, weight] = (
+      ["convolution", "convolutionInputGradient", "convolutionWeightGradient"] as const
+    ).map((direction) => {
+      const made = vi.spyOn(library, direction);
+      return (isReference: boolean) =>
+        made.mock.results.filter(({ type, value }) => type === "return" && value.isReference === isReference).length;
+    });
+    const { graph } = step(withLoss(training(model.graph), crossEntropy), sgd());
+    const lowered = lower(bind(graph, { batch }));
+    new NativeProgram(library, lowered, new Map(), {}).dispose();
+    vi.restoreAllMocks();
+    expect([forward!(true), input!(true)]).toEqual([0, 0]);
+    // One that turns out to be by the reference is made anew.
+    const gradients = nodesOf(lowered).filter(({ op }) => op.name === ConvWeightGradient.name);
+    expect(weight!(false)).toBe(gradients.length);
   });
 
   test("give an evaluation the reference's logits", async () => {

@@ -8,7 +8,7 @@ import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
 import { depthwiseOperands } from "./depthwise.ts";
 import { argument, type Primitive, Unimplemented } from "./dnnl.ts";
-import { type Cell, formOf, type Order, partsOf } from "./memory.ts";
+import { blockLength, type Cell, formOf, type Order, partsOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
 import { product, turned } from "./products.ts";
 import { isForWinograd, partsIn } from "./winograd.ts";
@@ -27,22 +27,37 @@ type Orders = readonly [Order, Order];
 /** An image's channels: the library has kernels that read them as they come, and write blocks. */
 const isImage = (channels: unknown): boolean => channels === 1 || channels === 3;
 
+/** Whether the library has kernels for such groups in blocks: of one channel each, or of whole blocks. */
+const areForBlocks = (group: number, values: readonly Value[]): boolean =>
+  group === 1 ||
+  values.every(({ shape }) => shape[1] === group) ||
+  values.every(({ shape }) => (shape[1] as number) % (group * blockLength) === 0);
+
 /** The orders that are quick, the quickest first: in blocks where both can be, otherwise channels-last. */
-function ordersFor(plan: Plan, one: Value, other: Value, group: unknown): readonly Orders[] {
+function ordersFor(plan: Plan, one: Value, other: Value, group: number): readonly Orders[] {
   const [from, to] = [one, other].map(({ shape }) => plan.orderOf(shape)) as [Order, Order];
-  if (from === to) return [[from, to]];
+  if (from === to && (from !== "blocked" || areForBlocks(group, [one, other]))) return [[from, to]];
   const same: Orders = ["channelsLast", "channelsLast"];
   return to === "blocked" && group === 1 && isImage(one.shape[1]) ? [["plain", to], same] : [same];
 }
 
-/** What can be made with the first of these orders for which the library has a primitive. */
-function possible<Made>([first, ...rest]: readonly Orders[], make: (orders: Orders) => Made): Made {
-  try {
-    return make(first!);
-  } catch (error) {
-    if (rest.length === 0 || !(error instanceof Unimplemented)) throw error;
-    return possible(rest, make);
-  }
+/** What is made with the first of these orders that the library has a quick primitive for, or else by its reference. */
+function possible<Made extends { primitive: Primitive }>(
+  orders: readonly Orders[],
+  make: (orders: Orders) => Made,
+): Made {
+  let [slow, failure]: [Made?, Unimplemented?] = [];
+  for (const each of orders)
+    try {
+      const made = make(each);
+      if (!made.primitive.isReference) return made;
+      slow = made;
+    } catch (error) {
+      if (!(error instanceof Unimplemented)) throw error;
+      failure = error;
+    }
+  if (slow) return slow;
+  throw failure;
 }
 
 /** A primitive by Winograd's algorithm, if that is quicker and the library has it for these forms. */
@@ -155,7 +170,8 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   const result = plan.output(node, 0, "plain");
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
-  const orders = ordersFor(plan, x, g, attributes.group);
+  // In blocks the library has depthwise ones of kernels up to 3x3 only.
+  const orders = [...ordersFor(plan, x, g, attributes.group), ["channelsLast", "channelsLast"] as const];
   const { source, gradient, weights, primitive } = possible(orders, ([from, to]) => {
     const source = plan.ordered(x, from, plan.precision);
     const gradient = plan.ordered(g, to, plan.precision);

@@ -89,6 +89,8 @@ export interface Primitive {
   /** Bytes that it writes for its gradient to read, and bytes that it needs while it runs. */
   readonly workspace: Description | undefined;
   readonly scratchpad: Description | undefined;
+  /** Whether the library has no more for it than its reference, which is a hundred times as slow as a loop of ours. */
+  readonly isReference: boolean;
 }
 
 /** A list of axis lengths as the library takes it. */
@@ -286,13 +288,16 @@ export abstract class Dnnl {
   /** @param given the types of weights, bias and result, the length of the kernel, stride and padding */
   protected abstract appendDepthwise(list: Handle, given: readonly number[]): void;
 
-  /** A primitive that the library has more for than its reference, which is a hundred times as slow as a loop of ours. */
+  /** A primitive that the library has more for than its reference. */
   protected quick(descriptor: Handle): Primitive {
+    if (this.#isReference(descriptor)) throw new Unimplemented("but by its reference");
+    return this.primitive(descriptor);
+  }
+
+  #isReference(descriptor: Handle): boolean {
     const types: NativeType[] = ["uintptr_t", "int", "int", "uintptr_t"];
     this.call("dnnl_primitive_desc_query", types, [descriptor, query.name, 0, this.#cellAddress]);
-    const name = new Uint8Array(this.library.bytesAt(Number(this.#cell[0]), 3));
-    if (String.fromCharCode(...name) === "ref") throw new Unimplemented("but by its reference");
-    return this.primitive(descriptor);
+    return String.fromCharCode(...new Uint8Array(this.library.bytesAt(Number(this.#cell[0]), 3))) === "ref";
   }
 
   /** A primitive of a descriptor. */
@@ -309,6 +314,7 @@ export abstract class Dnnl {
       form: (index) => about(query.form, index),
       workspace: present(query.workspace),
       scratchpad: present(query.scratchpad),
+      isReference: this.#isReference(descriptor),
     };
   }
 
