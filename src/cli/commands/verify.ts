@@ -65,8 +65,8 @@ async function verifyModel(spec: string, golden: string, options: VerifyOptions)
 }
 
 const computedAgain = ({ failed, compared, ranOn: { engine, precision } }: Verification): string =>
-  `On ${engine}, in ${precision}, ${failed.length} of ${counted(compared, "tensor")} are over what is allowed, all of them gradients: rounding can do that. ` +
-  `They are computed again in float64, which takes longer (--engine ${engine} --kinks tells the layers).`;
+  `Over what is allowed on ${engine}, in ${precision}: ${failed.length} of ${counted(compared, "tensor")}, only gradients, which rounding can do. ` +
+  `Computed again in float64, which takes longer (--engine ${engine} --kinks tells the layers).`;
 
 const shown = (error: number): string => (Number.isFinite(error) ? error.toExponential(2) : "missing");
 
