@@ -4,7 +4,7 @@ import { HardSigmoid, Pow } from "../../ops/core/elementwise.ts";
 import { Reciprocal } from "../../ops/core/functions.ts";
 import { argument, byResult, type Elementwise } from "./dnnl.ts";
 import { unary } from "./elementwise.ts";
-import { formOf, widened } from "./memory.ts";
+import { formOf, widened, withFilling } from "./memory.ts";
 import { isFloat32, type Rule, type Rules } from "./plan.ts";
 import { activationGradients, activations, type Numbers } from "./recognise.ts";
 
@@ -20,13 +20,14 @@ const gradient =
   (node, plan) => {
     const [of, g] = node.inputs as [Value, Value];
     const { alpha, beta } = node.attributes as unknown as Numbers;
-    const known = widened(plan.anywhere(of, plan.precision));
-    const ofResult = widened(plan.ordered(g, known.order, plan.precision));
+    // Of blocks that are filled up the library has nothing but its reference; of zeros that fill them come zeros.
+    const known = withFilling(widened(plan.anywhere(of, plan.precision)));
+    const ofResult = withFilling(widened(plan.ordered(g, known.order, plan.precision)));
     const primitive = plan.dnnl.elementwiseGradient(algorithm, formOf(known), alpha, beta);
     const all = [
       [byResult[algorithm] ? argument.result : argument.source, known],
       [argument.resultGradient, ofResult],
-      [argument.sourceGradient, widened(plan.output(node, 0, known.order, plan.precision))],
+      [argument.sourceGradient, withFilling(widened(plan.output(node, 0, known.order, plan.precision)))],
     ] as const;
     plan.run(primitive, all, { over: [argument.resultGradient] });
     return true;

@@ -107,6 +107,10 @@ export const fillsBlocks = (shape: Shape): boolean => shape[1]! % blockLength ==
 export const isGapless = ({ order, shape }: Pick<Cell, "order" | "shape">): boolean =>
   order !== "blocked" || fillsBlocks(shape);
 
+/** A tensor in blocks with what fills up the last of them, zeros, as elements like all others. */
+export const withFilling = (cell: Cell): Cell =>
+  cell.order === "blocked" ? { ...cell, shape: filledUp(cell.shape) } : cell;
+
 /** Whether the orders with strides put the elements in the same places. */
 export const isEitherOrder = (shape: Shape): boolean =>
   shape.length < 3 || shape[1] === 1 || shape.slice(2).every((length) => length === 1);
