@@ -51,7 +51,7 @@ const network = sequential({
   oddResidual: residual({
     body: sequential({
       one: depthwiseConv({ kernel: 3, padding: 1 }),
-      relu: relu(),
+      swish: hardSwish(),
       two: pointwiseConv({ channels: 24 }),
     }),
   }),
@@ -143,8 +143,9 @@ describe.skipIf(missing() !== undefined)("maps in blocks of channels", () => {
         return (await program.run({ image })).get("logits")!.toArray();
       }),
     );
+    const largest = Math.max(...theirs!.map(Math.abs));
     ours!.forEach((each, index) => {
-      expect(each).toBeCloseTo(theirs![index]!, 5);
+      expect(each / largest).toBeCloseTo(theirs![index]! / largest, 5);
     });
   });
 });
