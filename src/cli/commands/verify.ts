@@ -14,7 +14,13 @@ export const makeCommand = (finish: Finish): Command =>
   newCommand(
     {
       seedOf: "weights that were never trained",
-      examples: ["striate verify resnet18.onnx resnet18.golden.safetensors"],
+      examples: [
+        "striate verify resnet18.onnx resnet18.golden.safetensors",
+        "striate verify resnet18.onnx resnet18.golden.safetensors --engine onednn --kinks",
+      ],
+      notes:
+        "Where no engine is asked for and only gradients are over what is allowed in\n" +
+        "float32, which rounding can do, float64 decides, on the reference engine.",
       runs: true,
     },
     (command) =>
