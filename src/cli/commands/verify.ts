@@ -15,8 +15,8 @@ export const makeCommand = (finish: Finish): Command =>
     {
       seedOf: "weights that were never trained",
       examples: [
-        "striate verify resnet18.onnx resnet18.golden.safetensors",
-        "striate verify resnet18.onnx resnet18.golden.safetensors --engine onednn --kinks",
+        "striate verify resnet18.onnx golden.safetensors",
+        "striate verify resnet18.onnx golden.safetensors --engine onednn --kinks",
       ],
       notes:
         "Where no engine is asked for and only gradients are over what is allowed in\n" +
