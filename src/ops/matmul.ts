@@ -66,7 +66,7 @@ export const MatMul = defineOp<Record<never, never>>({
 
 /** Whether b is one matrix for several of a, whose rows are then as those of one. */
 const isShared = (a: Value, b: Value): boolean =>
-  b.shape.length === 2 && a.shape.length > 2 && b.shape.every((length) => typeof length === "number");
+  b.shape.length === 2 && a.shape.length > 2 && b.shape.every((length) => typeof length === "number" && length > 0);
 
 /** All rows of all matrices. */
 const rowsOf = (x: Value): Value => reshape(x, [-1, x.shape.at(-1) as number]);

@@ -20,7 +20,7 @@ const gradient =
   (node, plan) => {
     const [of, g] = node.inputs as [Value, Value];
     const { alpha, beta } = node.attributes as unknown as Numbers;
-    // Of blocks that are filled up the library has nothing but its reference; of zeros that fill them come zeros.
+    // Of hard swish in blocks that are filled up version 2 has nothing but its reference; of zeros that fill them come zeros.
     const known = withFilling(widened(plan.anywhere(of, plan.precision)));
     const ofResult = withFilling(widened(plan.ordered(g, known.order, plan.precision)));
     const primitive = plan.dnnl.elementwiseGradient(algorithm, formOf(known), alpha, beta);

@@ -46,17 +46,18 @@ function possible<Made extends { primitive: Primitive }>(
   orders: readonly Orders[],
   make: (orders: Orders) => Made,
 ): Made {
-  let [slow, failure]: [Made?, Unimplemented?] = [];
+  let [slow, failure]: [Orders?, Unimplemented?] = [];
   for (const each of orders)
     try {
       const made = make(each);
       if (!made.primitive.isReference) return made;
-      slow = made;
+      slow ??= each;
     } catch (error) {
       if (!(error instanceof Unimplemented)) throw error;
       failure = error;
     }
-  if (slow) return slow;
+  // Made again: what is laid out last is what counts.
+  if (slow) return make(slow);
   throw failure;
 }
 
@@ -171,7 +172,8 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
   // In blocks the library has depthwise ones of kernels up to 3x3 only.
-  const orders = [...ordersFor(plan, x, g, attributes.group), ["channelsLast", "channelsLast"] as const];
+  const usual = ordersFor(plan, x, g, attributes.group);
+  const orders = usual.at(-1)![0] === "blocked" ? [...usual, ["channelsLast", "channelsLast"] as const] : usual;
   const { source, gradient, weights, primitive } = possible(orders, ([from, to]) => {
     const source = plan.ordered(x, from, plan.precision);
     const gradient = plan.ordered(g, to, plan.precision);
