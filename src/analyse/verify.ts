@@ -84,7 +84,7 @@ function parameterGradients({ graph, loss }: Scored, prefix: string): [string, V
   return parameters.map(({ source }, index) => [`${prefix}.${source.name}`, gradients[index]!]);
 }
 
-/** By given statistics. */
+/** By given statistics: `logits`, `dimage` (the gradient of the sum of the second class's logits), `eval_loss` and `eval_grad.<parameter>`. */
 export function evaluationGraph(graph: Graph): Graph {
   const parts = scored(graph);
   const { logits, loss, inputs } = parts;
@@ -96,7 +96,10 @@ export function evaluationGraph(graph: Graph): Graph {
   );
 }
 
-/** By the batch's statistics, which become updates; what draws random numbers in training does as in evaluation. */
+/**
+ * By the batch's statistics, which become updates, without random numbers: `loss`, `grad.<parameter>` and, as `buffer.<name>`, the
+ * running statistics afterwards.
+ */
 export function trainingGraph(graph: Graph): Graph {
   const calm = rewrite(graph, ({ op, attributes }, inputs) =>
     op.training && !op.statistics ? apply({ ...op, training: undefined }, inputs, attributes) : undefined,
@@ -134,20 +137,6 @@ export async function results(graph: Graph, model: Model, tensors: Tensors, opti
   } finally {
     await program.dispose();
   }
-}
-
-/**
- * What a model answers to an `image` and its `labels`, by the names in a recording: in evaluation `logits`, `dimage` (the
- * gradient of the sum of the second class's logits), `eval_loss` and `eval_grad.<parameter>`; in training, without
- * random numbers, `loss`, `grad.<parameter>` and `buffer.<name>`, the running statistics afterwards.
- */
-export async function answersOf(model: Model, given: Tensors, options: EngineOptions): Promise<Answers> {
-  const evaluated = await results(evaluationGraph(model.graph), model, given, options);
-  const trained = await results(trainingGraph(model.graph), model, given, options);
-  return {
-    numbers: new Map([...evaluated.numbers, ...trained.numbers]),
-    ranOn: reportTogether([evaluated.ranOn, trained.ranOn]),
-  };
 }
 
 const isGradient = (name: string): boolean => name === "dimage" || modeOf(name) !== undefined;

@@ -32,13 +32,15 @@ export const withRunOptions = (command: Command): Command =>
     .option("--profile <file>", "say where time goes, and write a trace for chrome://tracing")
     .option("--verbose", "say which operators ran elsewhere than in the engine's own kernels");
 
-/** Whether neither the options nor the environment ask for one engine, or for a precision. */
+const named = (): string => process.env[engineVariable] || "auto";
+
+/** Whether neither the options nor the environment ask for one engine, nor the options for a precision. */
 export const isAutomatic = ({ engine, precision }: RunOptions): boolean =>
-  (engine ?? (process.env[engineVariable] || "auto")) === "auto" && precision === undefined;
+  (engine ?? named()) === "auto" && precision === undefined;
 
 /** The engine that the environment names, or else the fastest; where that is missing, people are told once. */
 export async function engineOfEnvironment(): Promise<Engine> {
-  const name = process.env[engineVariable] || "auto";
+  const name = named();
   const known = engineNames.find((each) => each === name);
   if (!known)
     throw new StriateError({ subject: engineVariable, found: name, expected: `one of ${engineNames.join(", ")}` });

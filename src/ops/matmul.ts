@@ -3,7 +3,7 @@ import { StriateError } from "../errors.ts";
 import { apply, defineOp } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
 import { allocate } from "../tensor/dtype.ts";
-import { broadcastStrides, formatShape, offsets, type Shape, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
+import { broadcastStrides, formatShape, offsets, sameShape, sizeOf, stridesOf } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { broadcastShapes, broadcastTensorShapes, sumTo } from "./core/broadcast.ts";
 import { add, mul } from "./core/elementwise.ts";
@@ -37,16 +37,18 @@ export const MatMul = defineOp<Record<never, never>>({
     return [{ dtype: a!.dtype, shape: [...batch, left.at(-2)!, right.at(-1)!] }];
   },
   evaluate: ([a, b]) => {
+    const batch = broadcastTensorShapes([a!.shape.slice(0, -2), b!.shape.slice(0, -2)], "MatMul");
     const [inner, columns] = [a!.shape.at(-1)!, b!.shape.at(-1)!];
+    const shape = [...batch, a!.shape.at(-2)!, columns];
     // By one matrix the rows of all matrices are as those of one.
-    const lead = b!.shape.length === 2 ? [] : a!.shape.slice(0, -2);
-    const rows = sizeOf(a!.shape.slice(lead.length, -1));
-    const batch = broadcastTensorShapes([lead, b!.shape.slice(0, -2)], "MatMul");
-    const shape = [...(lead.length === 0 ? a!.shape.slice(0, -2) : []), ...batch, a!.shape.at(-2)!, columns];
+    const isOne = b!.shape.length === 2;
+    const [matrices, rows] = isOne ? [[], sizeOf(a!.shape.slice(0, -1))] : [batch, a!.shape.at(-2)!];
     const data = allocate(a!.dtype, sizeOf(shape)) as Float64Array<ArrayBuffer>;
-    const leadingOffsets = (of: Tensor, own: Shape) =>
-      offsets(batch, broadcastStrides(own, batch)).map((each) => each * of.shape.at(-2)! * of.shape.at(-1)!);
-    const [leftAt, rightAt] = [leadingOffsets(a!, lead), leadingOffsets(b!, b!.shape.slice(0, -2))];
+    const leadingOffsets = (of: Tensor) => {
+      const strides = isOne ? [] : broadcastStrides(of.shape.slice(0, -2), batch);
+      return offsets(matrices, strides).map((each) => each * of.shape.at(-2)! * of.shape.at(-1)!);
+    };
+    const [leftAt, rightAt] = [leadingOffsets(a!), leadingOffsets(b!)];
     leftAt.forEach((at, matrix) => {
       const left = { numbers: a!.numbers, at, strides: [inner, 1] } as const;
       const right = { numbers: b!.numbers, at: rightAt[matrix]!, strides: [columns, 1] } as const;

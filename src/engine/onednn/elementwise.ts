@@ -15,7 +15,7 @@ export const unary =
     const [x] = node.inputs as [Value];
     if (!isFloat32(x)) return false;
     const asItLies = plan.anywhere(x, plan.precision);
-    // Of blocks that are filled up version 2 has only its reference for functions that are not 0 at 0.
+    // Of blocks that are filled up version 2 has only its reference for mish and for functions that are not 0 at 0.
     const isSlow = !isGapless(asItLies) && plan.dnnl.elementwise(algorithm, formOf(asItLies), alpha, beta).isReference;
     const source = isSlow ? plan.cell(x, plan.precision) : asItLies;
     const result = plan.output(node, 0, source.order, source.precision);
