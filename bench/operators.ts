@@ -1,4 +1,4 @@
-/** The speed of single operators over the shapes of two networks, beside PyTorch in the better of its memory layouts. */
+/** The speed of single operators over the shapes of two networks, beside PyTorch in both of its memory layouts. */
 import { fileURLToPath } from "node:url";
 import type { Engine } from "../src/engine/engine.ts";
 import { type Graph, makeGraph, nodesOf } from "../src/graph/graph.ts";
@@ -11,6 +11,7 @@ import { coreCount } from "../src/platform/worker.ts";
 import { sizeOf } from "../src/tensor/shape.ts";
 import {
   type Contender,
+  fastest,
   geometricMean,
   interleaved,
   median,
@@ -90,13 +91,6 @@ const pytorch = (python: Python, job: Job, layout: string): Contender => ({
   close: async () => {},
 });
 
-/** The layout that PyTorch is faster in, by three steps of each. */
-async function better(contenders: readonly Contender[]): Promise<Contender> {
-  const seconds = new Map<Contender, number>();
-  for (const each of contenders) seconds.set(each, Math.min(...(await each.run(4)).slice(1)));
-  return contenders.reduce((best, each) => (seconds.get(each)! < seconds.get(best)! ? each : best));
-}
-
 /**
  * Threads that have done their work wait for more by spinning, and take a core from whoever is next: ours for 45 ms, PyTorch's
  * for 4 to 8. So many milliseconds pass before a turn, and its first steps, in which every operand comes from far since caches
@@ -129,71 +123,82 @@ async function emptyCall(engine: Engine): Promise<number> {
   return median(timing!.secondsPerStep);
 }
 
+/** PyTorch's times and our speeds: with the same tensors as ours, and with tensors in whichever layout it is faster in. */
+interface Beside {
+  readonly seconds: readonly number[];
+  readonly same: number;
+  readonly faster: number;
+}
+
 interface Measured {
   readonly job: Job;
   readonly lowering: string;
   readonly ours: number;
-  readonly theirs?: number;
-  readonly layout?: string;
-  readonly speed?: number;
+  readonly beside?: Beside;
 }
 
 async function measure(engine: Engine, job: Job, python: Python | undefined, call: number): Promise<Measured> {
   const own = await striate(engine, job);
   try {
     const turn = {};
-    const torch = python && (await better(layouts.map((layout) => pytorch(python, job, layout))));
-    const contenders = [rested(own, rests.striate, turn), ...(torch ? [rested(torch, rests.pytorch, turn)] : [])];
-    const [timing, best] = await interleaved(contenders, runSeconds);
+    const torch = python ? layouts.map((layout) => rested(pytorch(python, job, layout), rests.pytorch, turn)) : [];
+    const [timing, ...theirs] = await interleaved([rested(own, rests.striate, turn), ...torch], runSeconds);
     const one = (seconds: number) => Math.max((seconds - call) / repeats, 1e-6);
     const net = { ...timing!, secondsPerStep: timing!.secondsPerStep.map(one) };
     const measured = { job, lowering: own.lowering, ours: median(net.secondsPerStep) };
-    if (!best) return measured;
-    return {
-      ...measured,
-      theirs: median(best.secondsPerStep),
-      layout: best.name.replace("PyTorch, ", ""),
-      speed: ratioOf(net, best).speed,
-    };
+    if (theirs.length === 0) return measured;
+    const seconds = theirs.map(({ secondsPerStep }) => median(secondsPerStep));
+    const [same, faster] = [theirs[0]!, fastest(theirs)].map((each) => ratioOf(net, each).speed);
+    return { ...measured, beside: { seconds, same: same!, faster: faster! } };
   } finally {
     await own.close();
   }
 }
 
-const slowest = (of: readonly Measured[]): Measured =>
-  of.reduce((least, each) => (each.speed! < least.speed! ? each : least));
-
-function ratiosOf({ title, target, least, leastDepthwise }: Family, all: readonly Measured[]): Ratio[] {
-  if (all.some(({ speed }) => speed === undefined)) return [];
-  const met = (speed: number, limit: number | undefined) => (limit === undefined ? undefined : speed >= limit);
-  const row = (against: string, speed: number, limit: number | undefined): Ratio => ({
-    against,
+function ratiosOf(
+  { title, target, least, leastDepthwise }: Family,
+  all: readonly Measured[],
+  of: "same" | "faster",
+): Ratio[] {
+  const speeds = all.flatMap(({ job, beside }) => (beside ? { job, speed: beside[of] } : []));
+  if (speeds.length === 0) return [];
+  const whose = of === "same" ? "PyTorch, same tensors" : "PyTorch, faster layout";
+  const row = (what: string, speed: number, limit: number | undefined): Ratio => ({
+    against: `${whose}, ${title}, ${what}`,
     speed,
     target: limit,
-    met: met(speed, limit),
+    met: limit === undefined ? undefined : speed >= limit,
   });
-  const worst = (of: readonly Measured[], limit: number | undefined) => {
-    if (of.length === 0) return [];
-    const each = slowest(of);
-    return [row(`PyTorch, ${title}, slowest: ${each.job.name}`, each.speed!, limit)];
+  const worst = (some: typeof speeds, limit: number | undefined) => {
+    if (some.length === 0) return [];
+    const { job, speed } = some.reduce((slow, each) => (each.speed < slow.speed ? each : slow));
+    return [row(`slowest: ${job.name}`, speed, limit)];
   };
-  const mean = geometricMean(all.map(({ speed }) => speed!));
-  const depthwise = all.filter(({ job }) => isDepthwise(job));
-  const others = leastDepthwise === undefined ? all : all.filter(({ job }) => !isDepthwise(job));
+  const mean = geometricMean(speeds.map(({ speed }) => speed));
+  const depthwise = speeds.filter(({ job }) => isDepthwise(job));
+  const others = leastDepthwise === undefined ? speeds : speeds.filter(({ job }) => !isDepthwise(job));
   return [
-    row(`PyTorch, ${title}, geometric mean of ${all.length} shapes`, mean, target),
-    ...(all.length > 1 ? worst(others, least) : []),
+    row(`geometric mean of ${speeds.length} shapes`, mean, target),
+    ...(speeds.length > 1 ? worst(others, least) : []),
     ...(leastDepthwise === undefined ? [] : worst(depthwise, leastDepthwise)),
   ];
 }
 
-const rowOf = ({ job, lowering, ours, theirs, layout, speed }: Measured): string[] => [
+const columns = [
+  "network",
+  "ours",
+  ...layouts.map((layout) => `PyTorch ${layout}`),
+  "speed",
+  "of faster",
+  "lowered to",
+];
+
+const rowOf = ({ job, lowering, ours, beside }: Measured): string[] => [
   job.name,
   job.network,
   milliseconds(ours),
-  theirs === undefined ? "" : milliseconds(theirs),
-  layout ?? "",
-  speed === undefined ? "" : significant(speed),
+  ...(beside?.seconds ?? layouts.map(() => undefined)).map((each) => (each === undefined ? "" : milliseconds(each))),
+  ...[beside?.same, beside?.faster].map((speed) => (speed === undefined ? "" : significant(speed))),
   lowering,
 ];
 
@@ -211,10 +216,14 @@ export async function operatorsPart(only: string, engine: Engine): Promise<PartR
       const jobs = family.jobs.filter(({ name }) => `${family.title}: ${name}`.includes(only));
       if (jobs.length === 0) continue;
       process.stderr.write(`${family.title}: ${jobs.length} shapes\n`);
-      for (const job of jobs) measured.push(await measure(engine, job, python, call));
-      ratios.push(...ratiosOf(family, measured));
-      const heading = [family.title, "network", "ours", "PyTorch", "its layout", "speed", "lowered to"];
-      tables.push([heading, ...measured.map(rowOf)]);
+      for (const job of jobs) {
+        const each = await measure(engine, job, python, call);
+        measured.push(each);
+        const [name, , ...figures] = rowOf(each).slice(0, -1);
+        process.stderr.write(`  ${name}: ${figures.join(", ")}\n`);
+      }
+      ratios.push(...ratiosOf(family, measured, "same"), ...ratiosOf(family, measured, "faster"));
+      tables.push([[family.title, ...columns], ...measured.map(rowOf)]);
     }
   } finally {
     await python?.close();
@@ -227,7 +236,7 @@ export async function operatorsPart(only: string, engine: Engine): Promise<PartR
     ratios,
     notes: [
       typeof started === "string" ? started : started.note,
-      "PyTorch is the faster of its two memory layouts at each shape; ours is contiguous, with whatever it rearranges counted.",
+      "Ours takes and gives contiguous tensors, with whatever it rearranges counted. PyTorch has the same tensors (speed), and those that lie channels last already, as its results then do too (the faster of both: of faster).",
       `Our programs have ${repeats} operators, one after the other; the call of a program whose operators do nothing, ${milliseconds(call)}, is taken off: in a network an operator is no call.`,
       "Weights are inputs, as in training: none is arranged beforehand. Each run takes about 0.04 s, after a rest in which the threads of the one before come to rest and steps that are not counted.",
     ],
