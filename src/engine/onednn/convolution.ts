@@ -7,6 +7,7 @@ import { type ConvAttributes, convAxes } from "../../ops/correlate.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { convolutionForms } from "./convolution-forms.ts";
 import { depthwiseOperands } from "./depthwise.ts";
+import { byConvolution } from "./depthwise-gradient.ts";
 import { argument, type Primitive, Unimplemented } from "./dnnl.ts";
 import { blockLength, type Cell, formOf, type Order, partsOf } from "./memory.ts";
 import { isFloat32, type Plan, type Rule, type Rules } from "./plan.ts";
@@ -167,6 +168,7 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   if (!isFloat32(x, g) || g.shape.length > 5) return false;
   // Version 2 errs in bfloat16 where maps have three axes.
   if (plan.precision === "bfloat16" && g.shape.length === 5) return false;
+  if (byConvolution(node, plan)) return true;
   const attributes = attributesOf(node, ConvWeightGradient);
   const result = plan.output(node, 0, "plain");
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));

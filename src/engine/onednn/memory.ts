@@ -19,7 +19,7 @@ export type Order = "plain" | "channelsLast" | "blocked";
 export const blockLength = 16;
 
 /** A shape with all its blocks whole. */
-const filledUp = ([batch, channels, ...spatial]: Shape): Shape => [
+export const filledUp = ([batch, channels, ...spatial]: Shape): Shape => [
   batch!,
   Math.ceil(channels! / blockLength) * blockLength,
   ...spatial,
