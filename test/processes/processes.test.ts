@@ -130,11 +130,11 @@ describe.skipIf(missing() !== undefined)("a process that uses oneDNN", () => {
 
   test("does not grow over thousands of training steps", () => {
     expectFlat("growth by runs");
-  }, 60_000);
+  }, 120_000);
 
   test("does not grow over thousands of runs of a piece in ONNX Runtime", () => {
     expectFlat("growth by pieces");
-  }, 60_000);
+  }, 120_000);
 
   test("does not grow over thousands of programs that come and go", () => {
     expectFlat("growth by programs");

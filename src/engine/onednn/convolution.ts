@@ -173,7 +173,7 @@ const convolutionWeightGradient: Rule = (node, plan) => {
   const result = plan.output(node, 0, "plain");
   const ofBias = plan.consumers(g).find((each) => isSumByChannel(each) && !plan.isKnown(each.outputs[0]!));
   const bias = ofBias && plan.output(ofBias, 0, "plain");
-  // In blocks the library has depthwise ones of kernels up to 3x3 only.
+  // Depthwise ones that the library is slow with in blocks, and that are no convolution either, are channels-last.
   const usual = ordersFor(plan, x, g, attributes.group);
   const orders = usual.at(-1)![0] === "blocked" ? [...usual, ["channelsLast", "channelsLast"] as const] : usual;
   const { source, gradient, weights, primitive } = possible(orders, ([from, to]) => {

@@ -21,8 +21,8 @@ export interface Form {
   readonly shape: readonly number[];
   /** Elements from one neighbour to the next along each axis. */
   readonly strides?: readonly number[] | undefined;
-  /** Channels in blocks of 16, each a map of its own with the 16 innermost: no strides can say that. */
-  readonly inBlocks?: boolean | undefined;
+  /** Channels, or groups of weights, in blocks of 16, each a map of its own with the 16 innermost: no strides can say that. */
+  readonly inBlocks?: "channels" | "groups" | undefined;
   readonly dtype?: "float32" | "bfloat16" | undefined;
 }
 
@@ -112,8 +112,8 @@ export abstract class Dnnl {
   abstract readonly firstPostOp: number;
   /** Whether batch normalisation's gradient asks for the shift, which it does not need. */
   abstract readonly asksForShift: boolean;
-  /** The tag of maps with channels in blocks of 16 (aBcd16b). */
-  protected abstract readonly blocks: number;
+  /** The tags of maps with channels in blocks of 16 (aBcd16b), and of weights with groups in such (Abcde16a). */
+  protected abstract readonly blocks: { readonly channels: number; readonly groups: number };
   /** The number of the instruction set that has matrix units for bfloat16. */
   protected abstract readonly matrixUnits: number;
   protected abstract readonly elementwiseKinds: Readonly<Record<Elementwise, number>>;
@@ -176,7 +176,7 @@ export abstract class Dnnl {
   protected algorithmOf = ({ winograd }: ConvolutionForms): number => algorithms[winograd ? "winograd" : "direct"];
 
   /** The library's tag of a form without strides. */
-  protected tagOf = ({ inBlocks }: Form): number => (inBlocks ? this.blocks : anyOrder);
+  protected tagOf = ({ inBlocks }: Form): number => (inBlocks ? this.blocks[inBlocks] : anyOrder);
 
   protected dtypeOf = ({ dtype = "float32" }: Form): number => dtypes[dtype];
 

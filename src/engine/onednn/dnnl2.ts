@@ -46,7 +46,7 @@ const pointers = (count: number): NativeType[] => new Array<NativeType>(count).f
 export class Dnnl2 extends Dnnl {
   readonly firstPostOp = 16384;
   readonly asksForShift = true;
-  protected readonly blocks = 69;
+  protected readonly blocks = { channels: 69, groups: 105 };
   protected readonly matrixUnits = 0x3e7;
   protected readonly normalisationFlags = { scale: 8, shift: 16, relu: 4 };
   protected readonly elementwiseKinds = {

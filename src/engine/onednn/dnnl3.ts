@@ -29,7 +29,7 @@ const pointers = (count: number): NativeType[] => new Array<NativeType>(count).f
 export class Dnnl3 extends Dnnl {
   readonly firstPostOp = 32768;
   readonly asksForShift = false;
-  protected readonly blocks = 78;
+  protected readonly blocks = { channels: 78, groups: 114 };
   protected readonly matrixUnits = 0xfef;
   protected readonly normalisationFlags = { scale: 2, shift: 4, relu: 8 };
   protected readonly elementwiseKinds = {

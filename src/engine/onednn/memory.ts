@@ -125,7 +125,7 @@ export function isSameOrder(one: Order, other: Order, shape: Shape): boolean {
 
 export const formOf = ({ shape, order, precision }: Placed): Form => ({
   shape,
-  ...(order === "blocked" ? { inBlocks: true } : { strides: stridesIn(order, shape) }),
+  ...(order === "blocked" ? { inBlocks: "channels" as const } : { strides: stridesIn(order, shape) }),
   dtype: precision,
 });
 
