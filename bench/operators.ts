@@ -163,15 +163,12 @@ function ratiosOf(
   const speeds = all.flatMap(({ job, beside }) => (beside ? { job, speed: beside[of] } : []));
   if (speeds.length === 0) return [];
   const whose = of === "same" ? "PyTorch, same tensors" : "PyTorch, faster layout";
-  const row = (what: string, speed: number, limit: number | undefined): Ratio => {
-    const target = of === "same" ? limit : undefined;
-    return {
-      against: `${whose}, ${title}, ${what}`,
-      speed,
-      target,
-      met: target === undefined ? undefined : speed >= target,
-    };
-  };
+  const row = (what: string, speed: number, limit: number | undefined): Ratio => ({
+    against: `${whose}, ${title}, ${what}`,
+    speed,
+    target: limit,
+    met: limit === undefined ? undefined : speed >= limit,
+  });
   const worst = (some: typeof speeds, limit: number | undefined) => {
     if (some.length === 0) return [];
     const { job, speed } = some.reduce((slow, each) => (each.speed < slow.speed ? each : slow));

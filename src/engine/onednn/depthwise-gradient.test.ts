@@ -1,5 +1,6 @@
 /** Which weight gradients of depthwise convolutions are convolutions themselves, and what they give. */
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
+import { normal } from "../../../test/check/draw.ts";
 import { makeGraph } from "../../graph/graph.ts";
 import { apply } from "../../graph/op.ts";
 import { inputValue } from "../../graph/value.ts";
@@ -8,18 +9,13 @@ import { ReduceSum } from "../../ops/core/reduce.ts";
 import { vector } from "../../ops/core/shape.ts";
 import { Random } from "../../tensor/random.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { type Tensor, tensor } from "../../tensor/tensor.ts";
 import { reference } from "../reference.ts";
 import { dnnl, missing } from "./library.ts";
 import { NativeProgram } from "./program.ts";
 
 const random = new Random(1, "depthwise gradient");
-const noise = (shape: Shape): Tensor =>
-  new Tensor(
-    "float32",
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
-  );
+const noise = (shape: Shape): Tensor => tensor(normal(random, sizeOf(shape)), shape);
 
 /** A depthwise convolution with the gradient of its weights, each an output, and what both take. */
 function pair(input: Shape, kernel: number, settings: Record<string, readonly number[]>, filters = input[1]!) {
